@@ -1,0 +1,114 @@
+"""Every setting of the pipeline, read once at start.
+
+Order: command-line options, then `TAGGER_*` variables, then the TOML file given by `--config`, then the
+defaults below. `docs/settings.md` is generated from this class.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tagger.settings import DEFAULT_CLOCK_TOPICS, CoreSettings
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="TAGGER_", extra="forbid", frozen=True)
+
+    bootstrap: str = Field("localhost:9092", description="Kafka bootstrap addresses, comma separated.")
+    redis_url: str = Field("redis://localhost:6379/0", description="Redis that `project` writes to.")
+    app: str = Field("tagger", description="Name of the deployment: prefix of consumer groups and transactional ids.")
+    topic_prefix: str = Field("", description="Put before every topic name, so that deployments can share a broker.")
+    rules: Path = Field(Path("rules"), description="Folder of the rule packs put in force on a journal not begun.")
+
+    zone: str = Field("Asia/Shanghai", description="Time zone of bank days, months and quarters.")
+    clock: Literal["wall", "events"] = Field(
+        "wall", description="What moves time: the time of day (live) or the events' own times (recorded input)."
+    )
+    clock_topics: tuple[str, ...] = Field(
+        DEFAULT_CLOCK_TOPICS, description="Topics whose partitions make up the clock."
+    )
+    push_recorded: bool = Field(False, description="Let tags of recorded or made-up events say `push: true`.")
+    tick_seconds: float = Field(2.0, gt=0, description="Time between ticks of an input partition.")
+    allowed_lateness_days: int = Field(2, ge=0, description="Bank days an event may lie behind the clock.")
+    max_future_seconds: int = Field(300, ge=0, description="`clock: wall`: how far ahead of now an event may lie.")
+    max_jump_seconds: int = Field(
+        31 * 86_400, ge=1, description="`clock: events`: how far ahead of its source's time an event may lie."
+    )
+    max_skew_seconds: int = Field(
+        0, ge=0, description="An ingest task this far ahead of the slowest pauses; 0 never pauses."
+    )
+    dedupe_days: int = Field(7, ge=0, description="How long an event id is remembered since its arrival.")
+    dedupe_count: int = Field(64, ge=1, le=4096, description="Event ids remembered a customer.")
+    rates: dict[str, Decimal] = Field(
+        default_factory=dict, description="CNY for one unit of another currency, e.g. {\"USD\": \"7.1\"}."
+    )
+
+    partitions: int = Field(12, ge=1, description="Partitions of every topic that `topics create` makes.")
+    replication: int = Field(1, ge=1, description="Replicas of every topic that `topics create` makes.")
+    journal_retention_days: int = Field(3650, ge=1, description="How long the journal is kept.")
+    tags_retention_days: int = Field(365, ge=1, description="How long tags and dead letters are kept.")
+    input_retention_days: int = Field(7, ge=1, description="How long input records are kept.")
+
+    batch_records: int = Field(5000, ge=1, description="Records in one transaction at most.")
+    batch_bytes: int = Field(4_000_000, ge=1024, description="Bytes in one transaction at most.")
+    fetch_bytes: int = Field(4_000_000, ge=1024, description="Bytes fetched from a partition at a time.")
+    max_record_bytes: int = Field(
+        1_000_000, ge=1024, description="Largest state or tag record; the brokers' limit less its framing."
+    )
+    transaction_timeout_ms: int = Field(15_000, ge=1000, description="After which the broker aborts a transaction.")
+    session_timeout_ms: int = Field(10_000, ge=1000, description="After which the broker gives up a silent worker.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    def core(self) -> CoreSettings:
+        """The part of the settings that decisions depend on."""
+        return CoreSettings(
+            zone=self.zone,
+            clock_topics=self.clock_topics,
+            allowed_lateness_days=self.allowed_lateness_days,
+            dedupe_days=self.dedupe_days,
+            dedupe_count=self.dedupe_count,
+        )
+
+    def topic(self, name: str) -> str:
+        """The broker's name of one of the contract's topics."""
+        return self.topic_prefix + name
+
+
+def load_settings(config: Path | None = None, **options: object) -> Settings:
+    """Read the settings.
+
+    Args:
+        config: a TOML file; its keys are the fields above.
+        options: what the command line gave; None values are left out.
+
+    Raises:
+        FileNotFoundError: `config` does not exist.
+        pydantic.ValidationError: a value is not what its field expects.
+    """
+    if config is not None and not config.is_file():
+        raise FileNotFoundError(f"no settings file at {config}")
+    given = {name: value for name, value in options.items() if value is not None}
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    return FromFile(**given) if config is not None else Settings(**given)  # type: ignore[arg-type]
