@@ -1,0 +1,144 @@
+"""`sum` and `count` over days and periods, `days_since`: kept in buckets of whole days or periods.
+
+State: `[[bucket, …], [value, …]]`, ascending; at most N buckets for `Nd` and `Nmo`, two for a period, one for
+`ever`. `days_since` keeps the day of the last match.
+"""
+
+from bisect import bisect_left
+from typing import Any
+
+from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent
+from tagger.features.contract import Moment, Where
+from tagger.features.windows import DayWindow
+from tagger.state import CustomerState
+
+
+class DayAggregate:
+    """`sum: FIELD` or `count: SOURCE` over a `DayWindow`; of nothing, 0.
+
+    Args:
+        field: the summed field of the event's struct; None to count.
+    """
+
+    parts: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        definition: str,
+        key: int,
+        source: str,
+        where: Where | None,
+        field: str | None,
+        window: DayWindow,
+        calendar: BankCalendar,
+    ) -> None:
+        self.name, self.definition, self.key, self.source = name, definition, key, source
+        self._where, self._field, self._window, self._calendar = where, field, window, calendar
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        if self._where is not None and self._where(event) is not True:
+            return False
+        amount = 1 if self._field is None else getattr(event, self._field)
+        if amount is None:
+            return False
+        window = self._window
+        bucket = window.bucket(day)
+        slot = state.features.get(self.key)
+        if slot is None:
+            slot = state.features[self.key] = [[], []]
+        buckets, values = slot
+        if buckets and buckets[-1] == bucket:
+            values[-1] += amount
+            return True
+        if window.kind != "ever":
+            kept = window.kept_from(moment.today)
+            if bucket < kept:
+                return False
+            while buckets and buckets[0] < kept:
+                del buckets[0], values[0]
+        index = bisect_left(buckets, bucket)
+        if index < len(buckets) and buckets[index] == bucket:
+            values[index] += amount
+        else:
+            buckets.insert(index, bucket)
+            values.insert(index, amount)
+        return True
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        slot = state.features.get(self.key)
+        if slot is None:
+            return 0
+        buckets, values = slot
+        first, end = self._window.span(moment.today)
+        if buckets and buckets[0] >= first and buckets[-1] < end:
+            return sum(values)
+        return sum(value for bucket, value in zip(buckets, values, strict=True) if first <= bucket < end)
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        slot = state.features.get(self.key)
+        if slot is None:
+            return None
+        turns = self._turns(slot[0])
+        day = min((turn for turn in turns if turn > evaluated_day), default=None)
+        return None if day is None else self._calendar.start_ms(day)
+
+    def _turns(self, buckets: list[int]) -> list[int]:
+        turns = []
+        for bucket in buckets:
+            leaves = self._window.leaves_on(bucket)
+            if leaves is not None:
+                turns.append(leaves)
+                if self._window.previous:
+                    after = self._window.leaves_on(leaves)
+                    assert after is not None
+                    turns.append(after)
+        return turns
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        if self._window.kind == "ever":
+            return None
+        first, end = self._window.span(moment.today)
+        return calendar.start_ms(first), calendar.start_ms(end)
+
+    def warm_from(self, began_day: int) -> int | None:
+        return self._window.full_on(began_day)
+
+
+class DaysSince:
+    """`days_since: SOURCE`: bank days since the last match, unknown when there was none."""
+
+    parts: tuple[str, ...] = ()
+
+    def __init__(
+        self, *, name: str, definition: str, key: int, source: str, where: Where | None, calendar: BankCalendar
+    ) -> None:
+        self.name, self.definition, self.key, self.source = name, definition, key, source
+        self._where, self._calendar = where, calendar
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        if self._where is not None and self._where(event) is not True:
+            return False
+        slot = state.features.get(self.key)
+        if slot is None:
+            state.features[self.key] = [day]
+        elif day > slot[0]:
+            slot[0] = day
+        return True
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        slot = state.features.get(self.key)
+        return None if slot is None else moment.today - slot[0]
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        if self.key not in state.features:
+            return None
+        return self._calendar.start_ms(evaluated_day + 1)
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        return None
+
+    def warm_from(self, began_day: int) -> int | None:
+        return None

@@ -1,0 +1,98 @@
+"""`average_balance`, `low` and `high`: measured on daily closings, today's being the balance now.
+
+They keep no state of their own: daily net flows are part of every customer's state, so balances never warm.
+"""
+
+from typing import Any
+
+from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent
+from schemas.money import divide_half_away
+from tagger.features.balances import balance, closing_sum, closings, last_movement, parts_of
+from tagger.features.contract import Moment
+from tagger.features.windows import DayWindow
+from tagger.state import CustomerState
+
+
+class _OverClosings:
+    source: str | None = None
+    parts: tuple[str, ...] = ()
+
+    def __init__(
+        self, *, name: str, definition: str, key: int, measure: str, window: DayWindow, calendar: BankCalendar
+    ) -> None:
+        self.name, self.definition, self.key = name, definition, key
+        self._measure, self._window, self._calendar = measure, window, calendar
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        return False
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        first, end = self._window.span(moment.today)
+        return calendar.start_ms(first), calendar.start_ms(end)
+
+    def warm_from(self, began_day: int) -> int | None:
+        return None
+
+
+class AverageBalance(_OverClosings):
+    """Mean of daily closings, rounded to the fen, half away from zero (domain.md §6)."""
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        first, end = self._window.span(moment.today)
+        total = 0
+        for series in parts_of(state, self._measure):
+            total += closing_sum(series, first, end)
+        return divide_half_away(total, end - first)
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        moved = last_movement(parts_of(state, self._measure))
+        # Level since before the window's second day: the mean is the balance and stays it.
+        if moved is None or moved <= self._window.span(evaluated_day)[0]:
+            return None
+        turn = self._window.next_turn(evaluated_day) if self._window.previous else evaluated_day + 1
+        return None if turn is None else self._calendar.start_ms(turn)
+
+
+class ExtremeBalance(_OverClosings):
+    """The lowest or highest daily closing."""
+
+    def __init__(self, *, highest: bool, **definition: Any) -> None:
+        super().__init__(**definition)
+        self._choose = max if highest else min
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        first, end = self._window.span(moment.today)
+        return self._choose(level for _, level in closings(parts_of(state, self._measure), first, end))
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        first = self._window.span(evaluated_day)[0]
+        moved = [day for series in parts_of(state, self._measure) for day in series.days if day > first]
+        # The level before a movement leaves when the window begins on the movement's day.
+        return self._calendar.start_ms(min(moved) + self._window.count - 1) if moved else None
+
+
+class Balance:
+    """A balance now: `assets`, or what stands on one type of account."""
+
+    source: str | None = None
+    parts: tuple[str, ...] = ()
+    key = 0
+
+    def __init__(self, measure: str) -> None:
+        self.name = self.definition = self._measure = measure
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        return False
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        return balance(state, self._measure)
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        return None
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        return None
+
+    def warm_from(self, began_day: int) -> int | None:
+        return None

@@ -1,0 +1,56 @@
+"""What a compiled feature offers, whatever its verb."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent
+from tagger.state import CustomerState
+
+Where = Callable[[Any], Any]
+
+
+@dataclass(slots=True)
+class Moment:
+    """When something is measured: an instant and its bank day."""
+
+    now_ms: int
+    today: int
+
+
+class Feature(Protocol):
+    """One measured value of a customer.
+
+    Attributes:
+        name: `pack.feature`.
+        definition: canonical text of what it means; features of equal definition share their state.
+        key: hash of `definition`, the address of its state.
+        source: the events that update it, `transactions` or `app_events`; None where none does directly.
+        parts: names of its parts (`value`, `count`), empty for a plain value.
+    """
+
+    name: str
+    definition: str
+    key: int
+    source: str | None
+    parts: tuple[str, ...]
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        """Fold an event of `day` into the feature's state; True when its value may have changed."""
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        """The value, a tuple where it has parts; None is unknown."""
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        """The earliest instant, not before `horizon_ms`, at which passing time alone may change the value.
+
+        Args:
+            evaluated_day: the last bank day whose beginning has been evaluated.
+        """
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        """What the value covers: its first instant and the first after it."""
+
+    def warm_from(self, began_day: int) -> int | None:
+        """The bank day from which a feature that began on `began_day` is exact; None: at once."""

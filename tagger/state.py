@@ -1,0 +1,197 @@
+"""The compact record of one customer: all that decisions about the customer depend on.
+
+It is the changelog's value. MessagePack arrays keep it small; the first fields are the ones a restore needs,
+so that `decode_due` reads a deadline without building the rest. A new field goes to the end of its struct,
+with a default, so that older changelogs still read; a change of meaning raises `STATE_VERSION` and comes with
+an upgrade and stored bytes of the old version as a test.
+
+Bounds (bytes are MessagePack's): event ids `dedupe_count` × 14; closings 14 × days with a movement kept
+(`KEPT_DAYS`) × account types used (four, and own transfers); accounts `MAX_ACCOUNTS` × 100 without early
+transactions, with them `MAX_EARLY` × 30 each; recent flows `MAX_FLOWS` × 80; a feature as its definition says; a rule at most eight watches and one
+open episode. `tagger rules check` prints the sum for a rulebook.
+"""
+
+from typing import Any
+
+import msgspec
+
+from schemas.journal import Attributes
+from schemas.tags import Printed
+
+STATE_VERSION = 1
+# Two whole years and the lateness: `year` with `previous` on 31 December looks back 731 days.
+KEPT_DAYS = 800
+NEVER = 1 << 62
+# More accounts share one that has no opening balance of its own.
+MAX_ACCOUNTS = 256
+MAX_EARLY = 32
+MAX_FLOWS = 64
+MAX_WATCHES = 8
+
+
+class Series(msgspec.Struct, array_like=True):
+    """Daily net flows of one measure, and what stood before them; all in fen.
+
+    `days` ascends; `nets[i]` is the net flow of `days[i]`; `base_fen` is the closing before `days[0]`;
+    `total_fen` is the balance now: base plus all nets.
+    """
+
+    base_fen: int = 0
+    total_fen: int = 0
+    days: list[int] = []
+    nets: list[int] = []
+
+
+class Account(msgspec.Struct, array_like=True):
+    """What fixes an account's opening balance (design.md §5).
+
+    Attributes:
+        opening_fen: balance before the first transaction, 0 until one states its balance.
+        moved_fen: sum of all signed amounts.
+        anchor_ms, anchor_id: the earliest transaction that states a balance, in order of time and id.
+        early: transactions before the anchor (all, while there is none) as (time, id, signed amount),
+            ascending; an earlier anchor still to come needs them.
+        early_fen: sum of the oldest ones that no longer fit in `early`.
+        drift_fen: stated less computed balance at the latest statement.
+    """
+
+    opening_fen: int = 0
+    moved_fen: int = 0
+    anchor_ms: int | None = None
+    anchor_id: str = ""
+    early: list[tuple[int, str, int]] = []
+    early_fen: int = 0
+    latest_ms: int = -NEVER
+    drift_fen: int = 0
+
+
+class Watch(msgspec.Struct, array_like=True):
+    """What an `after` rule measures on its own since one event.
+
+    Attributes:
+        opened_ms, event_id: the event, by which later arrivals are told from earlier ones.
+        amount_fen: its amount; None where it has none.
+        above_fen: flow into `assets` by it and all after it in event time.
+        since_ms: the clock at which the condition became true; None while it is not.
+    """
+
+    opened_ms: int
+    event_id: str
+    amount_fen: int | None
+    above_fen: int
+    since_ms: int | None = None
+
+
+class Episode(msgspec.Struct, array_like=True):
+    """An open tag.
+
+    Attributes:
+        number: the how-manieth of its rule and customer, from 1; the tag's id follows from it.
+        watch: the watch that tripped, measured on until the episode closes.
+        refreshed: the printed value of the rule's `refresh` feature at the last revision.
+    """
+
+    number: int
+    revision: int
+    opened_ms: int
+    expires_ms: int | None = None
+    level: str | None = None
+    previous_level: str | None = None
+    rank: int | None = None
+    previous_rank: int | None = None
+    watch: Watch | None = None
+    refreshed: Printed = None
+
+
+class RuleState(msgspec.Struct, array_like=True):
+    """Where one rule stands with one customer.
+
+    Attributes:
+        episodes: how many there have been.
+        since_ms: the clock at which the condition (a ladder: the level in `pending`) became true.
+        armed: the condition stopped being true at the last closing or since, or there was none.
+        last_opened_ms: the cooldown counts from here.
+        level: a ladder's level stood on, silent ones too.
+        pending: a ladder's level waiting for `for`; "" is falling to none.
+        used_up: watches that tripped while an episode was open or the cooldown ran.
+        unwatched: events that found eight watches waiting.
+    """
+
+    episodes: int = 0
+    since_ms: int | None = None
+    armed: bool = True
+    last_opened_ms: int | None = None
+    open: Episode | None = None
+    watches: list[Watch] = []
+    level: str | None = None
+    pending: str | None = None
+    used_up: int = 0
+    unwatched: int = 0
+
+
+class Flow(msgspec.Struct, array_like=True):
+    """A recent movement of `assets`, for opening events that arrive after later ones."""
+
+    occurred_ms: int
+    event_id: str
+    assets_fen: int
+
+
+class CustomerState(msgspec.Struct, array_like=True):
+    """One customer.
+
+    Attributes:
+        version: `STATE_VERSION` of the writer.
+        due_ms: the next deadline, `NEVER` when there is none; exact whenever encoded.
+        clock_ms: the customer's clock when last touched.
+        horizon_ms: deadlines before this have been evaluated, those from here on have not.
+        created: activations seen by the partition when the customer was; a feature of a later one warms.
+        revision: of the state; grows by one a record or deadline that touched it.
+        seen, seen_day: remembered event hashes, and the clock's bank day at their arrival, oldest first.
+        forgotten: hashes dropped for want of room before their time.
+        features: state of each feature, by the hash of its definition.
+    """
+
+    version: int = STATE_VERSION
+    due_ms: int = NEVER
+    clock_ms: int = -NEVER
+    horizon_ms: int = -NEVER
+    created: int = 0
+    revision: int = 0
+    seen: list[int] = []
+    seen_day: list[int] = []
+    forgotten: int = 0
+    accounts: dict[str, Account] = {}
+    series: dict[str, Series] = {}
+    features: dict[int, list[Any]] = {}
+    rules: dict[str, RuleState] = {}
+    flows: list[Flow] = []
+    attributes: Attributes | None = None
+    profile_ms: int = -NEVER
+    profile_id: str = ""
+    rulebook: str = ""
+
+
+class _Due(msgspec.Struct, array_like=True):
+    version: int
+    due_ms: int
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(CustomerState)
+_DUE_DECODER = msgspec.msgpack.Decoder(_Due)
+
+
+def encode_state(state: CustomerState) -> bytes:
+    """Write a state; equal histories give equal bytes."""
+    return _ENCODER.encode(state)
+
+
+def decode_state(encoded: bytes) -> CustomerState:
+    """Read a state; the caller owns it and may change it."""
+    return _DECODER.decode(encoded)
+
+
+def decode_due(encoded: bytes) -> int:
+    """Read just the next deadline of an encoded state."""
+    return _DUE_DECODER.decode(encoded).due_ms
