@@ -1,0 +1,67 @@
+# What a developer does here; `make help` lists it. Needs Python 3.11 or newer, git and make.
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+ITSELF := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+EVENTS ?= 20000
+
+.DEFAULT_GOAL := help
+.PHONY: help demo install test lint format bench kafka docs lock clean
+.DELETE_ON_ERROR:
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+demo: .venv/demo.stamp ## an embedded broker, a simulated bank and its tags on the screen (EVENTS=20000)
+	@$(BIN)/tagger demo --events $(EVENTS)
+
+install: .venv/dev.stamp ## the project and its tools into .venv; the command is .venv/bin/tagger
+	@echo "installed: $(BIN)/tagger"
+
+test: lint ## lint, then every test
+	$(BIN)/python -m pytest
+
+lint: .venv/dev.stamp ## ruff, mypy --strict, the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev.stamp ## lay the code out and mend what ruff can mend
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: .venv/dev.stamp ## figures of this machine, into bench/results
+	$(BIN)/tagger bench
+
+kafka: .venv/dev.stamp ## a real Kafka in the foreground (KAFKA_PORT=9092 for a fixed port)
+	@$(BIN)/python tests/kafka_broker.py
+
+docs: .venv/dev.stamp ## write the generated pages under docs again
+	$(BIN)/python -m tools.docs
+
+lock: .venv/dev.stamp ## choose versions again, after a change of dependencies in pyproject.toml
+	tools/lock
+
+clean: ## remove the environment and everything made from the sources
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+.venv/bin/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "expected Python 3.11 or newer as python3, found $$(python3 --version 2>&1); name one: make PYTHON=..." >&2; \
+		exit 2; fi
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
+		echo "expected '$(PYTHON) -m venv' to work; on Debian: apt-get install python3-venv" >&2; exit 2; }
+
+.venv/demo.stamp: requirements-demo.lock pyproject.toml | .venv/bin/python
+	$(LOCKED) -r requirements-demo.lock
+	$(ITSELF)
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.lock pyproject.toml | .venv/bin/python
+	$(LOCKED) -r requirements-dev.lock
+	$(ITSELF)
+	@touch $@ .venv/demo.stamp
