@@ -1,0 +1,257 @@
+"""One input partition's lane: its task, its few waiting fetches, and the loop that joins them.
+
+A lane accepts a fetch only when it comes from after the lane's last seek (`epoch`) and begins where the last one
+ended (`start`); Faust clears its buffers at a rebalance, and a fetch lost there must become a seek, never a gap.
+The loop runs in an asyncio task of its own, so that nothing Faust cancels can cancel a commit half way.
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Protocol
+
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from streams.settings import Settings
+from streams.unit import FencedError, OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from streams.ownership import Stage, Task
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_OUTCOMES = (OutcomeUnknownError, KafkaError, OSError, TimeoutError)
+"""After these a task's state is thrown away and, if the partition is still ours, taken over anew."""
+
+BACKOFF_SECONDS = (0.1, 10.0)
+"""Least and most between two take-overs of a lane; doubled each time in a row."""
+FETCHES_WAITING = 1
+"""Fetches a lane holds beside the one in process: enough to never run dry, one `fetch_bytes` of memory."""
+REVOKE_SECONDS = 8.0
+"""How long a revoke waits for a batch in flight before it is cancelled."""
+REBALANCE_SECONDS = 30.0
+"""The group's rebalance timeout: well above what a revoke may take."""
+
+_epochs = itertools.count(1)
+
+
+def name_of(tp: TopicPartition) -> str:
+    """How logs and errors name a partition."""
+    return f"{tp.topic}-{tp.partition}"
+
+
+class Fetch(list[ConsumerRecord]):
+    """Records of one fetch in order, and the offsets it covers: from `start` up to, not including, `end`.
+
+    Offsets without a record are transaction markers, aborted or compacted records.
+    """
+
+    __slots__ = ("end", "epoch", "start")
+
+    def __init__(self, records: list[ConsumerRecord], start: int, end: int, epoch: int = 0) -> None:
+        super().__init__(records)
+        self.start = start
+        self.end = end
+        self.epoch = epoch
+
+
+class Intake(Protocol):
+    """What a lane needs of the consumer."""
+
+    def seek(self, tp: TopicPartition, offset: int, epoch: int) -> Coroutine[None, None, None]:
+        """Read on at `offset`; what is fetched from here on carries `epoch`."""
+        ...
+
+    def wake(self) -> None:
+        """A lane has room again."""
+        ...
+
+    def is_caught_up(self, tp: TopicPartition) -> bool:
+        """Whether everything readable has been handed over."""
+        ...
+
+    async def is_member(self) -> bool:
+        """Ask the group's coordinator whether this member's generation is current."""
+        ...
+
+    async def rejoin(self) -> None:
+        """Ask the group for an assignment."""
+        ...
+
+
+class Lane:
+    """One owned partition.
+
+    Args:
+        fail: told of an exception after which the worker cannot go on.
+        fenced: told that a newer producer owns the partition's transactional id.
+    """
+
+    def __init__(
+        self,
+        tp: TopicPartition,
+        stage: "Stage",
+        intake: Intake,
+        settings: Settings,
+        *,
+        fail: Callable[[BaseException], None],
+        fenced: Callable[[TopicPartition], None],
+    ) -> None:
+        self.tp = tp
+        self._stage = stage
+        self._intake = intake
+        self._tick_seconds = settings.tick_seconds
+        self._fail = fail
+        self._fenced = fenced
+        self._epoch = 0
+        self._position: int | None = None
+        self._expected = 0
+        self._waiting: deque[Fetch] = deque()
+        self._news = asyncio.Event()
+        self._at_rest = asyncio.Event()
+        self._suspended = False
+        self._cancelled = False
+        self._runner: asyncio.Task[None] | None = None
+        self._seek_again: asyncio.Task[None] | None = None
+
+    @property
+    def is_live(self) -> bool:
+        """Taken over and not dropped since."""
+        return self._position is not None and self._runner is not None and not self._runner.done()
+
+    @property
+    def wants_more(self) -> bool:
+        return self._position is not None and not self._suspended and len(self._waiting) < FETCHES_WAITING
+
+    def start(self) -> None:
+        """Begin to take over, in the background."""
+        self._runner = asyncio.create_task(self._run(), name=f"{self._stage.name} {self.tp}")
+
+    def offer(self, fetch: Fetch) -> None:
+        """Take a fetch when it is the next one."""
+        if self._suspended or self._position is None or fetch.epoch != self._epoch:
+            return
+        if fetch.start != self._expected:
+            log.warning(
+                "fetch lost on the way, reading again",
+                extra={"partition": name_of(self.tp), "expected": self._expected, "got": fetch.start},
+            )
+            # what waits joins up to `_expected`, so reading goes on there
+            self._epoch = next(_epochs)
+            again = self._intake.seek(self.tp, self._expected, self._epoch)
+            self._seek_again = asyncio.create_task(again)
+            return
+        self._expected = fetch.end
+        self._waiting.append(fetch)
+        self._news.set()
+
+    async def suspend(self) -> None:
+        """Stop intake and come to rest: cancel a take-over, await a batch in flight, cancel one that takes
+        longer than `REVOKE_SECONDS`."""
+        self._suspended = True
+        self._epoch = next(_epochs)
+        self._waiting.clear()
+        if self._runner is None or self._runner.done():
+            return
+        if self._position is not None:
+            rest = asyncio.ensure_future(self._at_rest.wait())
+            await asyncio.wait((rest, self._runner), timeout=REVOKE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            rest.cancel()
+            if self._at_rest.is_set() or self._runner.done():
+                return
+            log.warning("batch in flight cancelled at a revoke", extra={"partition": name_of(self.tp)})
+        await self._cancel()
+
+    async def resume(self) -> None:
+        """Go on where the last batch ended."""
+        if self.is_live and self._suspended:
+            self._suspended = False
+            await self._read_from(self._position or 0)
+
+    async def close(self) -> None:
+        """Let go of the partition."""
+        self._suspended = True
+        self._waiting.clear()
+        await self._cancel()
+
+    async def _cancel(self) -> None:
+        if self._runner is None:
+            return
+        if not self._cancelled:  # a second cancel would cut short the task's release
+            self._cancelled = True
+            self._runner.cancel()
+        await asyncio.wait((self._runner,), timeout=REVOKE_SECONDS)
+
+    async def _run(self) -> None:
+        least, most = BACKOFF_SECONDS
+        backoff = 0.0
+        while not self._suspended:
+            if backoff:
+                await asyncio.sleep(backoff)
+                if not await self._intake.is_member():
+                    continue
+            began = time.monotonic()
+            try:
+                await self._serve(self._stage.make_task(self.tp))
+            except FencedError:
+                self._fenced(self.tp)
+                return
+            except UNKNOWN_OUTCOMES as error:
+                log.warning(
+                    "outcome unknown, state dropped",
+                    extra={"stage": self._stage.name, "partition": name_of(self.tp), "error": repr(error)},
+                )
+            except asyncio.CancelledError:
+                raise
+            except BaseException as error:
+                self._fail(error)
+                return
+            backoff = least if time.monotonic() - began > 2 * most else min(max(least, backoff * 2), most)
+
+    async def _serve(self, task: "Task") -> None:
+        try:
+            await self._read_from(await task.take_over())
+            log.info(
+                "taken over",
+                extra={"stage": self._stage.name, "partition": name_of(self.tp), "offset": self._position},
+            )
+            while True:
+                fetch = await self._next()
+                if fetch is None:
+                    await task.idle(self._intake.is_caught_up(self.tp))
+                else:
+                    await task.process(fetch)
+                    self._position = fetch.end
+        finally:
+            self._position = None
+            self._waiting.clear()
+            await task.release()
+
+    async def _read_from(self, offset: int) -> None:
+        self._epoch = next(_epochs)
+        self._position = self._expected = offset
+        await self._intake.seek(self.tp, offset, self._epoch)
+        self._intake.wake()
+
+    async def _next(self) -> Fetch | None:
+        """The next fetch; None when nothing came for a tick. Never returns while suspended."""
+        self._at_rest.set()
+        try:
+            while True:
+                if self._waiting and not self._suspended:
+                    fetch = self._waiting.popleft()
+                    self._intake.wake()
+                    return fetch
+                self._news.clear()
+                try:
+                    async with asyncio.timeout(self._tick_seconds):
+                        await self._news.wait()
+                except TimeoutError:
+                    if not self._suspended:
+                        return None
+        finally:
+            self._at_rest.clear()

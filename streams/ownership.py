@@ -1,0 +1,205 @@
+"""Who owns which input partition, and what that means at every rebalance (design.md §4).
+
+One `Task` per owned partition of a stage, in a lane of its own (`streams.lane`). `Ownership` reacts to what the
+consumer group decides:
+
+- **revoked**: every rebalance revokes everything first. Intake stops at once, a take-over under way is
+  cancelled, a batch in flight is awaited, or cancelled when it takes too long; all of it bounded, and before the
+  callback returns.
+- **assigned**: a partition is *kept* when the same member held it in the generation just before (or in this very
+  one): its task keeps state and producer and goes on where it was. Any other claim is a new one: a task whose
+  partition went through a generation this member was not part of is dropped, however alive it looks, because
+  somebody else may have committed. New partitions are taken over in the background, so that heartbeats go on.
+- **fenced**: a newer producer exists. The task is dropped and never fences by itself: the member asks the group
+  to be assigned anew, and takes over only what the group then says is its own.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from aiokafka import ConsumerRecord, TopicPartition
+
+from streams.lane import Fetch, Intake, Lane, name_of
+from streams.settings import Settings
+
+log = logging.getLogger(__name__)
+
+StageName = Literal["ingest", "decide", "project"]
+
+REJOIN_SECONDS = (0.2, 10.0)
+"""Least and most to wait before a fenced member asks the group again; doubled each time in a row."""
+
+
+class Task(Protocol):
+    """What a stage does with one input partition. Made anew for every take-over, never reused after `release`.
+
+    `FencedError`, `OutcomeUnknownError`, a KafkaError or an OSError out of `take_over`, `process` or `idle` is
+    an unknown outcome: the task is released and, if this member still owns the partition, a new one takes over
+    after a back-off. Any other exception is a fault: the worker ends with exit code 1.
+    """
+
+    async def take_over(self) -> int:
+        """Fence, restore, and give the input offset to go on at.
+
+        Runs in the background with the partition paused and heartbeats going on; cancelled at a revoke.
+        """
+        ...
+
+    async def process(self, records: Sequence[ConsumerRecord]) -> None:
+        """Handle one fetch of the partition, in order.
+
+        `records` is a `streams.lane.Fetch`: a list with `start` and `end`, the half-open range of offsets it
+        covers. Fetches join without a gap: `start` is what `take_over` gave or the last `end`, so offsets in
+        the range without a record are transaction markers, aborted or compacted records, and nothing else.
+        Returning means committed up to `end`.
+        """
+        ...
+
+    async def idle(self, caught_up: bool) -> None:
+        """Called about once a `tick_seconds` when nothing came.
+
+        Args:
+            caught_up: everything readable (committed) in the partition has been processed.
+        """
+        ...
+
+    async def release(self) -> None:
+        """Let go: close producers and clients, keep nothing. Called once, however the task ended, also after a
+        failed or cancelled `take_over`; must return within seconds and not raise."""
+        ...
+
+
+class Stage(Protocol):
+    """One of the three kinds of agent."""
+
+    name: StageName
+    topics: Sequence[str]
+
+    def make_task(self, tp: TopicPartition) -> Task:
+        """A task for one input partition, with no effect yet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """By which membership the group gave partitions to this member."""
+
+    member: str
+    generation: int
+
+    def continues(self, before: "Claim | None") -> bool:
+        """Whether nobody else can have owned a partition that both claims hold."""
+        return (
+            before is not None
+            and self.member == before.member
+            and self.generation in (before.generation, before.generation + 1)
+        )
+
+
+class Ownership:
+    """The lanes of one stage in this process.
+
+    Args:
+        fail: told of an exception after which the worker cannot go on.
+    """
+
+    def __init__(self, stage: Stage, settings: Settings, fail: Callable[[BaseException], None]) -> None:
+        self.stage = stage
+        self._settings = settings
+        self._fail = fail
+        self._intake: Intake | None = None
+        self._lanes: dict[TopicPartition, Lane] = {}
+        self._claim: Claim | None = None
+        self._fences_in_a_row = 0
+        self._fenced_at = 0.0
+        self._background: set[asyncio.Task[None]] = set()
+
+    def attach(self, intake: Intake) -> None:
+        """Say where records come from, before the first assignment."""
+        self._intake = intake
+
+    @property
+    def owned(self) -> frozenset[TopicPartition]:
+        """Partitions with a lane, taken over or not."""
+        return frozenset(self._lanes)
+
+    def wanting(self) -> set[TopicPartition]:
+        """Partitions that are taken over and have room for another fetch."""
+        return {tp for tp, lane in self._lanes.items() if lane.wants_more}
+
+    def all_taken_over(self) -> bool:
+        """Whether every assigned partition is being processed; False before the first assignment."""
+        return self._claim is not None and all(lane.is_live for lane in self._lanes.values())
+
+    def deliver(self, tp: TopicPartition, fetch: Fetch) -> None:
+        """Hand a fetch to its lane; one from before the lane's last seek is dropped."""
+        lane = self._lanes.get(tp)
+        if lane is not None:
+            lane.offer(fetch)
+
+    async def revoke(self) -> None:
+        """Stop intake and bring every lane to rest, bounded by a third of the rebalance timeout."""
+        await asyncio.gather(*(lane.suspend() for lane in self._lanes.values()))
+
+    async def assign(self, tps: Iterable[TopicPartition], claim: Claim) -> None:
+        """Keep what is still ours, drop what is not, begin to take over what is new. Returns at once."""
+        intake = self._intake
+        assert intake is not None, "attach() comes before assign()"
+        assigned = set(tps)
+        kept = set()
+        if claim.continues(self._claim):
+            kept = {tp for tp in assigned if tp in self._lanes and self._lanes[tp].is_live}
+        for tp in [tp for tp in self._lanes if tp not in kept]:
+            self._in_background(self._lanes.pop(tp).close())
+        self._claim = claim
+        for tp in sorted(assigned - kept):
+            lane = Lane(tp, self.stage, intake, self._settings, fail=self._fail, fenced=self._on_fenced)
+            self._lanes[tp] = lane
+            lane.start()
+        log.info(
+            "assigned",
+            extra={
+                "stage": self.stage.name,
+                "generation": claim.generation,
+                "kept": _names(kept),
+                "new": _names(assigned - kept),
+            },
+        )
+
+    async def resume(self) -> None:
+        """Go on with the lanes that were kept, each where it was; after `assign`, once records may flow."""
+        await asyncio.gather(*(lane.resume() for lane in self._lanes.values()))
+
+    async def stop(self) -> None:
+        """Bring every lane to rest and let go of everything."""
+        await self.revoke()
+        lanes, self._lanes = self._lanes, {}
+        await asyncio.gather(*(lane.close() for lane in lanes.values()), *self._background)
+
+    def _on_fenced(self, tp: TopicPartition) -> None:
+        least, most = REJOIN_SECONDS
+        now = time.monotonic()
+        self._fences_in_a_row = self._fences_in_a_row + 1 if now - self._fenced_at < 6 * most else 0
+        self._fenced_at = now
+        delay = min(least * 2**self._fences_in_a_row, most)
+        log.warning("fenced", extra={"stage": self.stage.name, "partition": name_of(tp), "ask_again_s": delay})
+        self._in_background(self._rejoin_after(delay))
+
+    async def _rejoin_after(self, delay: float) -> None:
+        asked_under = self._claim
+        await asyncio.sleep(delay)
+        if self._intake is not None and self._claim == asked_under and self._lanes:
+            await self._intake.rejoin()
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _names(tps: Iterable[TopicPartition]) -> list[str]:
+    return [name_of(tp) for tp in sorted(tps)]
