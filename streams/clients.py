@@ -1,0 +1,245 @@
+"""Short-lived Kafka clients for everything that is not the hot path: looking, checking, publishing.
+
+A broker that does not answer is one error, `UnreachableError`, that names the address and what was tried, so that
+every command ends with exit code 3 in the same way. Readers read committed and end at the end that stood when
+they began.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+
+from streams.settings import Settings
+
+CONNECT_SECONDS = 10.0
+# A hanging transaction ends at its timeout; this is how long past it a reader waits for the stable offset.
+_STABLE_GRACE_SECONDS = 10.0
+_POLL_MS = 200
+# A command holds a partition's fetch in memory, and the largest input record is 16 MiB.
+_READ_BYTES = 4 * 1024 * 1024
+
+_DOWN = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, ConnectionError, TimeoutError)
+
+
+class UnreachableError(Exception):
+    """A part of the deployment does not answer; the message says which, where, and what was tried."""
+
+
+class MissingTopicError(Exception):
+    """A topic that the deployment needs does not exist."""
+
+
+@asynccontextmanager
+async def _reaching(settings: Settings, what: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except _DOWN as error:
+        raise UnreachableError(
+            f"expected a Kafka broker at {settings.bootstrap} to {what}, "
+            f"none answered within {CONNECT_SECONDS:g} s ({type(error).__name__})"
+        ) from error
+
+
+@asynccontextmanager
+async def open_admin(settings: Settings, what: str = "answer") -> AsyncIterator[AIOKafkaAdminClient]:
+    """An admin client, closed at the end.
+
+    Args:
+        what: what it is for, as the error says it: "expected a broker at … to {what}".
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    async with _reaching(settings, what):
+        admin = AIOKafkaAdminClient(
+            bootstrap_servers=settings.bootstrap,
+            client_id=f"{settings.app}-admin",
+            request_timeout_ms=int(CONNECT_SECONDS * 1000),
+        )
+        try:
+            await asyncio.wait_for(admin.start(), CONNECT_SECONDS)
+            yield admin
+        finally:
+            await admin.close()
+
+
+@asynccontextmanager
+async def open_reader(
+    settings: Settings, what: str = "be read", fetch_bytes: int = _READ_BYTES
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A read-committed consumer of no group; assign it what to read.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    async with _reaching(settings, what):
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.bootstrap,
+            client_id=f"{settings.app}-reader",
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=fetch_bytes,
+            request_timeout_ms=int(CONNECT_SECONDS * 1000),
+        )
+        try:
+            await asyncio.wait_for(consumer.start(), CONNECT_SECONDS)
+            yield consumer
+        finally:
+            await consumer.stop()
+
+
+@asynccontextmanager
+async def open_producer(
+    settings: Settings, transactional_id: str | None = None, what: str = "be written to"
+) -> AsyncIterator[AIOKafkaProducer]:
+    """An idempotent producer. With a transactional id, it has fenced whoever had that id once this returns,
+    and what they committed is stable.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    async with _reaching(settings, what):
+        producer = AIOKafkaProducer(
+            bootstrap_servers=settings.bootstrap,
+            client_id=transactional_id or f"{settings.app}-writer",
+            enable_idempotence=True,
+            transactional_id=transactional_id,
+            transaction_timeout_ms=settings.transaction_timeout_ms,
+            max_request_size=settings.max_record_bytes + 48_000,
+            request_timeout_ms=int(CONNECT_SECONDS * 1000),
+        )
+        try:
+            await asyncio.wait_for(producer.start(), CONNECT_SECONDS)
+            yield producer
+        finally:
+            await producer.stop()
+
+
+async def partition_counts(settings: Settings, topics: Sequence[str]) -> dict[str, int]:
+    """How many partitions each of the broker's topics has.
+
+    Raises:
+        MissingTopicError: one of them does not exist.
+        UnreachableError: no broker answers.
+    """
+    async with open_admin(settings, "describe topics") as admin:
+        # Asking by name would create a missing topic where the broker allows it; asking for all does not.
+        described = {item["topic"]: item for item in await admin.describe_topics()}
+    missing = [topic for topic in topics if topic not in described]
+    if missing:
+        raise MissingTopicError(
+            f"expected the topics {', '.join(missing)} at {settings.bootstrap}, found none of that name: "
+            "run `tagger topics create`"
+        )
+    return {topic: len(described[topic]["partitions"]) for topic in topics}
+
+
+async def committed_offsets(
+    settings: Settings, group: str, partitions: Iterable[TopicPartition]
+) -> dict[TopicPartition, OffsetAndMetadata]:
+    """A group's committed offsets with their metadata strings; partitions without one are left out.
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    async with open_admin(settings, f"tell the offsets of group {group}") as admin:
+        found = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
+    return {tp: position for tp, position in found.items() if position.offset >= 0}
+
+
+async def high_watermarks(settings: Settings, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+    """Ends of partitions, open transactions included (a read-committed consumer's end leaves them out).
+
+    Raises:
+        UnreachableError: no broker answers.
+    """
+    async with _reaching(settings, "tell the ends of partitions"):
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.bootstrap,
+            group_id=None,
+            enable_auto_commit=False,
+            request_timeout_ms=int(CONNECT_SECONDS * 1000),
+        )
+        try:
+            await asyncio.wait_for(consumer.start(), CONNECT_SECONDS)
+            ends: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
+            return ends
+        finally:
+            await consumer.stop()
+
+
+async def read_topic(
+    settings: Settings, topic: str, partitions: Iterable[int] | None = None, whole: bool = False
+) -> AsyncIterator[ConsumerRecord]:
+    """Every committed record of a topic from its beginning to its end as of now, ordered within a partition.
+
+    Args:
+        topic: the broker's name.
+        partitions: which; all when None.
+        whole: wait for transactions that are open now, instead of ending before them.
+
+    Raises:
+        MissingTopicError: there is no such topic.
+        UnreachableError: no broker answers, or with `whole` a transaction hangs beyond its timeout.
+    """
+    count = (await partition_counts(settings, [topic]))[topic]
+    tps = [TopicPartition(topic, partition) for partition in (range(count) if partitions is None else partitions)]
+    async with open_reader(settings, f"read {topic}") as consumer:
+        consumer.assign(tps)
+        starts = await consumer.beginning_offsets(tps)
+        ends = await (high_watermarks(settings, tps) if whole else consumer.end_offsets(tps))
+        for tp in tps:
+            consumer.seek(tp, starts[tp])
+        async for record in _read_until(consumer, ends, settings):
+            yield record
+
+
+async def _read_until(
+    consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], settings: Settings
+) -> AsyncIterator[ConsumerRecord]:
+    patience = settings.transaction_timeout_ms / 1000 + _STABLE_GRACE_SECONDS
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
+    positions = {tp: await consumer.position(tp) for tp in ends}
+    while behind := [tp for tp, end in ends.items() if positions[tp] < end]:
+        for records in (await consumer.getmany(*behind, timeout_ms=_POLL_MS)).values():
+            for record in records:
+                if record.offset < ends[TopicPartition(record.topic, record.partition)]:
+                    yield record
+        now = {tp: await consumer.position(tp) for tp in ends}
+        if now != positions:
+            deadline = clock() + patience
+        elif clock() > deadline:
+            stuck = ", ".join(f"{tp.topic}-{tp.partition} at {now[tp]} of {ends[tp]}" for tp in behind)
+            raise UnreachableError(
+                f"expected to read to the end within {patience:g} s, stand at {stuck}: "
+                "a transaction that is still open holds the stable offset, or a broker is gone"
+            )
+        positions = now
+
+
+def key_text(key: bytes | None) -> str:
+    """A record's key as text, for output."""
+    return "" if key is None else key.decode("utf-8", "replace")
+
+
+__all__ = [
+    "KafkaError",
+    "MissingTopicError",
+    "UnreachableError",
+    "committed_offsets",
+    "high_watermarks",
+    "key_text",
+    "open_admin",
+    "open_producer",
+    "open_reader",
+    "partition_counts",
+    "read_topic",
+]

@@ -1,0 +1,62 @@
+-- Writes one customer's view unless a newer version stands there. All keys share the customer's hash slot.
+--
+-- KEYS: profile, tags, rules. `rules` holds, for each rule the customer may be a member of, the opening time last
+-- written to the rule's set, or "?" while that write is under way; and the version under way in "#version".
+-- ARGV: version, step, profile (JSON object of texts, "" for a deleted customer), tags (JSON object of texts),
+-- rules (JSON object: rule -> opening time as text), seconds a guard is kept.
+-- Step "claim" writes at once when no rule's set has to change, otherwise it marks the changing rules and returns
+-- them; step "apply" writes after the sets were changed.
+--
+-- Returns nil when a newer version stands here, otherwise the list of rules whose set must change first.
+
+local version, step = tonumber(ARGV[1]), ARGV[2]
+local written = tonumber(redis.call("HGET", KEYS[1], "version") or "-1")
+local claimed = tonumber(redis.call("HGET", KEYS[3], "#version") or "-1")
+if version < math.max(written, claimed) then
+  return false
+end
+
+local rules = cjson.decode(ARGV[5])
+if step == "claim" then
+  local changing, seen = {}, {}
+  local entries = redis.call("HGETALL", KEYS[3])
+  for i = 1, #entries, 2 do
+    local rule = entries[i]
+    seen[rule] = true
+    if rule ~= "#version" and rules[rule] ~= entries[i + 1] then
+      changing[#changing + 1] = rule
+    end
+  end
+  for rule, _ in pairs(rules) do
+    if not seen[rule] then
+      changing[#changing + 1] = rule
+    end
+  end
+  if #changing > 0 then
+    redis.call("HSET", KEYS[3], "#version", ARGV[1])
+    for _, rule in ipairs(changing) do
+      redis.call("HSET", KEYS[3], rule, "?")
+    end
+    return changing
+  end
+end
+
+local function replace(key, fields)
+  redis.call("DEL", key)
+  for name, value in pairs(fields) do
+    redis.call("HSET", key, name, value)
+  end
+end
+
+replace(KEYS[2], cjson.decode(ARGV[4]))
+replace(KEYS[3], rules)
+if ARGV[3] == "" then
+  -- What is left of a deleted customer is the guard, and that only while an older writer may still be about.
+  redis.call("DEL", KEYS[1])
+  redis.call("HSET", KEYS[3], "#version", ARGV[1])
+  redis.call("EXPIRE", KEYS[3], ARGV[6])
+else
+  replace(KEYS[1], cjson.decode(ARGV[3]))
+  redis.call("HSET", KEYS[1], "version", ARGV[1])
+end
+return {}

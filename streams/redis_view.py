@@ -1,0 +1,191 @@
+"""The view in Redis (contracts.md §4): absolute values, guarded by a version, made again at any time.
+
+A customer's version is the changelog offset that its view came from. Two writers of one partition may overlap
+for a moment (one was paused and lost the partition), so each write is refused where a newer one stands. That is
+simple for the customer's own keys. A rule's set lies in another hash slot, and no script may span two, so a
+change of membership takes three steps:
+
+1. *claim*: in the customer's slot, note the version and mark the rules whose sets will change;
+2. change each set, guarded by the version of the last change of this customer in it;
+3. *apply*: write profile and tags, and with them what the sets now hold.
+
+A writer that dies between two steps leaves the marks, and whoever reads the record again changes those sets
+again. The guard of a set lives for `GUARD_SECONDS`, far longer than a writer that lost its partition can still
+have a write under way; the guard of a customer's own keys is permanent.
+
+Keys beyond the contract's: `tagger:{customer}:rules`, only while it has open tags, and the guards
+`tagger:rule:{rule}:guard:customer`, which expire.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import islice
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.commands.core import AsyncScript
+
+from streams.partitioner import partition_of
+from tagger.view import OpenTag, View
+
+GUARD_SECONDS = 3600
+META_KEY = "tagger:meta"
+# Two round trips for this many customers; a pipeline's replies are held in memory by both sides.
+_PIPELINE = 500
+_SCAN_COUNT = 1000
+_ENCODER = msgspec.json.Encoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One customer as of a changelog offset; `view` is None for a customer that was deleted."""
+
+    customer_id: str
+    version: int
+    view: View | None
+
+
+class RedisView:
+    """Writes and clears views.
+
+    Args:
+        client: of the Redis database that holds one deployment's view and nothing else named `tagger:`.
+        partitions: of the changelog.
+    """
+
+    def __init__(self, client: "Redis", partitions: int) -> None:
+        self._client = client
+        self._partitions = partitions
+        self._write = self._script("guarded_write.lua")
+        self._member = self._script("guarded_member.lua")
+        self._advance = self._script("advance.lua")
+
+    def _script(self, name: str) -> AsyncScript:
+        return self._client.register_script(files("streams").joinpath(name).read_text(encoding="utf-8"))
+
+    async def applied(self, partition: int) -> int | None:
+        """The changelog offset to go on at; None when nothing stands here of this partition."""
+        found = await self._client.hget(META_KEY, str(partition))
+        return None if found is None else int(found)
+
+    async def write(self, partition: int, rows: Iterable[Row], next_offset: int) -> None:
+        """Write rows, then note how far the changelog is applied.
+
+        Args:
+            rows: of this partition, each customer at most once.
+            next_offset: the changelog offset after the last record that the rows came from.
+
+        Raises:
+            redis.RedisError: some rows may have been written; writing all again is safe.
+        """
+        remaining = iter(rows)
+        while chunk := list(islice(remaining, _PIPELINE)):
+            await self._write_chunk(chunk)
+        await self._advance(keys=[META_KEY], args=[partition, next_offset])
+
+    async def _write_chunk(self, rows: Sequence[Row]) -> None:
+        claims = await self._customers(rows, "claim")
+        changing = [(row, _texts(rules)) for row, rules in zip(rows, claims, strict=True) if rules]
+        if not changing:
+            return
+        async with self._client.pipeline(transaction=False) as pipe:
+            for row, rules in changing:
+                opened = _opened(row.view)
+                for rule in rules:
+                    await self._member(
+                        keys=[rule_key(rule), _guard_key(rule, row.customer_id)],
+                        args=[row.version, row.customer_id, opened.get(rule, ""), GUARD_SECONDS],
+                        client=pipe,
+                    )
+            await pipe.execute()
+        await self._customers([row for row, _ in changing], "apply")
+
+    async def _customers(self, rows: Sequence[Row], step: str) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            for row in rows:
+                await self._write(
+                    keys=[customer_key(row.customer_id, kind) for kind in ("profile", "tags", "rules")],
+                    args=[row.version, step, *_values(row.view), GUARD_SECONDS],
+                    client=pipe,
+                )
+            replies: list[Any] = await pipe.execute()
+            return replies
+
+    async def clear(self, partition: int) -> None:
+        """Delete everything that stands here of one partition's customers, guards too.
+
+        Costs a scan of the database. Needed before a rebuild: a customer that the changelog no longer holds
+        would stay, and versions of a changelog that was made anew start again from 0.
+        """
+        await self._client.hdel(META_KEY, str(partition))
+        owned = [
+            *[(key, key[len("tagger:{") : key.rindex("}")]) async for key in self._keys("tagger:{*}:*")],
+            *[(key, key.split("}:guard:", 1)[1]) async for key in self._keys("tagger:rule:{*}:guard:*")],
+        ]
+        doomed = [key for key, customer_id in owned if self._is_of(partition, customer_id)]
+        for start in range(0, len(doomed), _SCAN_COUNT):
+            await self._client.unlink(*doomed[start : start + _SCAN_COUNT])
+        async for key in self._keys("tagger:rule:{*}"):
+            members = [_text(member) async for member, _ in self._client.zscan_iter(key, count=_SCAN_COUNT)]
+            gone = [member for member in members if self._is_of(partition, member)]
+            for start in range(0, len(gone), _SCAN_COUNT):
+                await self._client.zrem(key, *gone[start : start + _SCAN_COUNT])
+
+    async def _keys(self, pattern: str) -> AsyncIterator[str]:
+        async for key in self._client.scan_iter(match=pattern, count=_SCAN_COUNT):
+            yield _text(key)
+
+    def _is_of(self, partition: int, customer_id: str) -> bool:
+        return partition_of(customer_id.encode(), self._partitions) == partition
+
+
+def customer_key(customer_id: str, kind: str) -> str:
+    """The key of a customer's `profile`, `tags` or `rules`; the braces are Redis Cluster's hash tag."""
+    return f"tagger:{{{customer_id}}}:{kind}"
+
+
+def rule_key(rule: str) -> str:
+    """The key of a rule's set of customers."""
+    return f"tagger:rule:{{{rule}}}"
+
+
+def _guard_key(rule: str, customer_id: str) -> str:
+    return f"{rule_key(rule)}:guard:{customer_id}"
+
+
+def _values(view: View | None) -> tuple[bytes, bytes, bytes]:
+    if view is None:
+        return b"", b"{}", b"{}"
+    tags = {tag_id: _tag_text(tag) for tag_id, tag in view.tags.items()}
+    return _ENCODER.encode(view.profile), _ENCODER.encode(tags), _ENCODER.encode(_opened(view))
+
+
+def _tag_text(tag: OpenTag) -> str:
+    return _ENCODER.encode(
+        {
+            "rule": tag.rule,
+            "level": tag.level,
+            "revision": tag.revision,
+            "opened_at": tag.opened_at,
+            "expires_at": tag.expires_at,
+            "delivery": tag.delivery,
+        }
+    ).decode()
+
+
+def _opened(view: View | None) -> dict[str, str]:
+    """Rule → opening time as text; of two open episodes of a rule (a proposal beside a level), the first."""
+    opened: dict[str, int] = {}
+    for tag in () if view is None else view.tags.values():
+        opened[tag.rule] = min(tag.opened_ms, opened.get(tag.rule, tag.opened_ms))
+    return {rule: str(ms) for rule, ms in opened.items()}
+
+
+def _text(raw: bytes | str) -> str:
+    return raw.decode() if isinstance(raw, bytes) else raw
+
+
+def _texts(raw: Sequence[bytes | str]) -> list[str]:
+    return sorted(_text(item) for item in raw)

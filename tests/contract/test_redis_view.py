@@ -1,0 +1,230 @@
+"""The view in a real Redis: contracts.md §4, whatever order writers come in."""
+
+import contextlib
+import itertools
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from schemas.tags import Delivery
+from streams.partitioner import partition_of
+from streams.redis_view import RedisView, Row
+from tagger.view import OpenTag, View
+
+PARTITIONS = 3
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = Redis.from_url(redis_url, decode_responses=True)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def view(redis: Redis) -> RedisView:
+    return RedisView(redis, PARTITIONS)
+
+
+def tag(rule: str = "inflow", opened_ms: int = 1000, revision: int = 1) -> OpenTag:
+    return OpenTag(
+        rule=rule,
+        revision=revision,
+        opened_ms=opened_ms,
+        opened_at="2026-03-04T10:00:00+08:00",
+        expires_at=None,
+        delivery=Delivery(push=False, reason="no_consent"),
+    )
+
+
+def having(assets: str, *tags: OpenTag) -> View:
+    return View({"assets": assets}, {f"{item.rule}.{item.opened_ms}": item for item in tags})
+
+
+async def everything(redis: Redis) -> dict[str, object]:
+    """All keys a reader may see (guards expire and are left out), with their contents."""
+    found: dict[str, object] = {}
+    for key in sorted([key async for key in redis.scan_iter("*")]):
+        if ":guard:" in key or key.endswith(":rules"):
+            continue
+        kind = await redis.type(key)
+        if kind == "hash":
+            found[key] = await redis.hgetall(key)
+        else:
+            found[key] = dict(await redis.zrange(key, 0, -1, withscores=True))
+    return found
+
+
+async def test_keys_and_values_are_the_contracts(redis: Redis, view: RedisView) -> None:
+    await view.write(0, [Row("C1", 7, having("10.00", tag(opened_ms=1234)))], 9)
+    assert await redis.hgetall("tagger:{C1}:profile") == {"assets": "10.00", "version": "7"}
+    tags = await redis.hgetall("tagger:{C1}:tags")
+    assert {tag_id: json.loads(text) for tag_id, text in tags.items()} == {
+        "inflow.1234": {
+            "rule": "inflow",
+            "level": None,
+            "revision": 1,
+            "opened_at": "2026-03-04T10:00:00+08:00",
+            "expires_at": None,
+            "delivery": {"push": False, "reason": "no_consent", "not_before": None, "control": False},
+        }
+    }
+    assert await redis.zrange("tagger:rule:{inflow}", 0, -1, withscores=True) == [("C1", 1234.0)]
+    assert await redis.hgetall("tagger:meta") == {"0": "9"}
+
+
+async def test_closed_tag_leaves_the_customer_and_the_rules_set(redis: Redis, view: RedisView) -> None:
+    await view.write(0, [Row("C1", 1, having("1.00", tag("a"), tag("b")))], 2)
+    await view.write(0, [Row("C1", 2, having("1.00", tag("b")))], 3)
+    assert list(await redis.hgetall("tagger:{C1}:tags")) == ["b.1000"]
+    assert await redis.exists("tagger:rule:{a}") == 0
+    assert await redis.zrange("tagger:rule:{b}", 0, -1) == ["C1"]
+
+
+async def test_reopened_tag_stands_at_its_new_time(redis: Redis, view: RedisView) -> None:
+    await view.write(0, [Row("C1", 1, having("1.00", tag(opened_ms=1000)))], 2)
+    await view.write(0, [Row("C1", 2, having("1.00", tag(opened_ms=5000)))], 3)
+    assert await redis.zscore("tagger:rule:{inflow}", "C1") == 5000
+
+
+async def test_older_version_changes_nothing(redis: Redis, view: RedisView) -> None:
+    await view.write(0, [Row("C1", 5, having("5.00", tag("a")))], 6)
+    before = await everything(redis)
+    await view.write(0, [Row("C1", 4, having("4.00", tag("b")))], 5)
+    assert await everything(redis) == before
+
+
+async def test_writing_the_same_again_changes_nothing(redis: Redis, view: RedisView) -> None:
+    row = Row("C1", 5, having("5.00", tag("a")))
+    await view.write(0, [row], 6)
+    before = await everything(redis)
+    await view.write(0, [row], 6)
+    assert await everything(redis) == before
+
+
+async def test_deleted_customer_leaves_nothing_readable(redis: Redis, view: RedisView) -> None:
+    await view.write(0, [Row("C1", 1, having("1.00", tag("a")))], 2)
+    await view.write(0, [Row("C1", 2, None)], 3)
+    assert await everything(redis) == {"tagger:meta": {"0": "3"}}
+    assert 0 < await redis.ttl("tagger:{C1}:rules") <= 3600
+    await view.write(0, [Row("C1", 1, having("1.00", tag("a")))], 2)
+    assert await everything(redis) == {"tagger:meta": {"0": "3"}}
+
+
+async def test_customer_that_came_back_after_deletion_does_not_expire(redis: Redis, view: RedisView) -> None:
+    await view.write(0, [Row("C1", 1, None)], 2)
+    await view.write(0, [Row("C1", 2, having("1.00", tag("a")))], 3)
+    assert [await redis.ttl(key) async for key in redis.scan_iter("tagger:{C1}:*")] == [-1, -1, -1]
+
+
+class EndedError(Exception):
+    """Stands for the end of a writer's process."""
+
+
+class Faulty(RedisView):
+    """A writer that ends before its n-th write to Redis: claims, sets, applies, meta."""
+
+    steps_left: int
+
+    async def _customers(self, rows, step):  # type: ignore[no-untyped-def]
+        self._step()
+        return await super()._customers(rows, step)
+
+    def _step(self) -> None:
+        if self.steps_left == 0:
+            raise EndedError
+        self.steps_left -= 1
+
+
+HISTORY = [
+    having("1.00", tag("a")),
+    having("2.00", tag("a"), tag("b", 2000)),
+    having("3.00", tag("b", 3000)),
+    having("4.00"),
+]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+@pytest.mark.parametrize(
+    ("dies_at", "goes_on_at"), itertools.combinations_with_replacement(range(len(HISTORY)), 2)
+)
+async def test_writer_that_died_between_steps_is_made_good(
+    redis: Redis, view: RedisView, steps: int, dies_at: int, goes_on_at: int
+) -> None:
+    """The next writer reads the same record, or, compacted, only a later one."""
+    faulty = Faulty(redis, PARTITIONS)
+    for version in range(dies_at):
+        await view.write(0, [Row("C1", version, HISTORY[version])], version + 1)
+    faulty.steps_left = steps
+    with contextlib.suppress(EndedError):
+        await faulty.write(0, [Row("C1", dies_at, HISTORY[dies_at])], dies_at + 1)
+    await view.write(0, [Row("C1", goes_on_at, HISTORY[goes_on_at])], goes_on_at + 1)
+    left = await everything(redis)
+    await redis.flushall()
+    await view.write(0, [Row("C1", goes_on_at, HISTORY[goes_on_at])], goes_on_at + 1)
+    assert left == await everything(redis)
+
+
+@pytest.mark.parametrize("paused_after", range(4))
+@pytest.mark.parametrize(("old", "new"), itertools.combinations(range(len(HISTORY)), 2))
+async def test_paused_writer_that_goes_on_later_changes_nothing(
+    redis: Redis, view: RedisView, paused_after: int, old: int, new: int
+) -> None:
+    """A writer that lost its partition is stopped between two round trips while its successor writes."""
+    requests = 0
+
+    class Paused(RedisView):
+        async def _customers(self, rows, step):  # type: ignore[no-untyped-def]
+            await successor()
+            reply = await super()._customers(rows, step)
+            await successor()
+            return reply
+
+    async def successor() -> None:
+        nonlocal requests
+        requests += 1
+        if requests == paused_after + 1:
+            await view.write(0, [Row("C1", new, HISTORY[new])], new + 1)
+
+    await Paused(redis, PARTITIONS).write(0, [Row("C1", old, HISTORY[old])], old + 1)
+    if requests <= paused_after:
+        await view.write(0, [Row("C1", new, HISTORY[new])], new + 1)
+    left = await everything(redis)
+    await redis.flushall()
+    await view.write(0, [Row("C1", new, HISTORY[new])], new + 1)
+    assert left == await everything(redis)
+
+
+async def test_clear_deletes_one_partitions_customers_and_no_others(redis: Redis, view: RedisView) -> None:
+    customers = [f"C:{number}" for number in range(30)]
+    of = {customer: partition_of(customer.encode(), PARTITIONS) for customer in customers}
+    assert set(of.values()) == {0, 1, 2}
+    for partition in range(PARTITIONS):
+        rows = [Row(c, 50, having("1.00", tag("a"))) for c in customers if of[c] == partition]
+        await view.write(partition, rows, 51)
+    await view.clear(1)
+    assert await view.applied(1) is None
+    assert await view.applied(0) == 51
+    kept = [customer for customer in customers if of[customer] != 1]
+    assert sorted(await redis.zrange("tagger:rule:{a}", 0, -1)) == sorted(kept)
+    assert {key.split("{")[1].split("}")[0] async for key in redis.scan_iter("tagger:{*}:*")} == set(kept)
+    # versions of a changelog made anew start again below those that stood here
+    again = [Row(customer, 0, having("2.00", tag("a"))) for customer in customers if of[customer] == 1]
+    await view.write(1, again, 1)
+    assert len(await redis.zrange("tagger:rule:{a}", 0, -1)) == len(customers)
+
+
+async def test_applied_offset_never_goes_back(view: RedisView) -> None:
+    await view.write(2, [], 10)
+    await view.write(2, [], 9)
+    assert await view.applied(2) == 10
+
+
+async def test_many_customers_are_written_in_pieces(redis: Redis, view: RedisView) -> None:
+    rows = [Row(f"C{number}", number, having(f"{number}.00", tag("a", number + 1))) for number in range(1201)]
+    await view.write(0, rows, 1201)
+    assert await redis.zcard("tagger:rule:{a}") == 1201
+    assert await redis.hget("tagger:{C1200}:profile", "assets") == "1200.00"
