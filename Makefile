@@ -50,9 +50,9 @@ clean: ## remove the environment and everything made from the sources
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 .venv/bin/python:
-	@if [ -z "$(PYTHON)" ]; then \
-		echo "expected Python 3.11 or newer as python3, found $$(python3 --version 2>&1); name one: make PYTHON=..." >&2; \
-		exit 2; fi
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "expected Python 3.11 or newer, found: $$($(or $(PYTHON),python3) --version 2>&1);" \
+			"name one with make PYTHON=/path/to/python3" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv || { rm -rf .venv; \
 		echo "expected '$(PYTHON) -m venv' to work; on Debian: apt-get install python3-venv" >&2; exit 2; }
 
