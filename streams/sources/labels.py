@@ -1,0 +1,150 @@
+"""What a made-up bank's customers should be tagged with, and how well a run did.
+
+A label speaks about one customer and one rule. Together, the labels of a customer and rule are *all* tags that may
+open there: a label without a change says that there is none. Other changes (closings) are compared only where a
+label names them. Customers and rules without labels are not scored.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import msgspec
+
+from schemas.bankday import epoch_ms
+
+
+class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that should happen, or that nothing should.
+
+    Attributes:
+        story: what the customer lives out.
+        change: `opened` and so on; None: no tag of this rule for this customer.
+        at: when, exactly, for records folded in the order they were made.
+        by: where two topics interleave, or records come out of order, the tag may come from `at` up to this time.
+        level: of a ladder.
+    """
+
+    customer_id: str
+    story: str
+    rule: str
+    change: str | None = None
+    level: str | None = None
+    at: str | None = None
+    by: str | None = None
+
+
+class SeenTag(msgspec.Struct, frozen=True):
+    """The part of a tag event that is scored."""
+
+    customer_id: str
+    rule: str
+    change: str
+    at: str
+    level: str | None = None
+
+
+@dataclass(slots=True)
+class Score:
+    """How a story's tags of one rule came out.
+
+    Attributes:
+        customers: with labels for the rule.
+        hits: labels that a tag answered.
+        missing: labels without a tag.
+        extra: tags without a label.
+    """
+
+    story: str
+    rule: str
+    customers: int = 0
+    hits: int = 0
+    missing: int = 0
+    extra: int = 0
+    wrong: list[str] = field(default_factory=list)  # customers that did not come out right, ids only
+
+    @property
+    def precision(self) -> float | None:
+        """Share of tags that were right; None where there was no tag."""
+        return self.hits / (self.hits + self.extra) if self.hits + self.extra else None
+
+    @property
+    def recall(self) -> float | None:
+        """Share of labels that were answered; None where nothing was to come."""
+        return self.hits / (self.hits + self.missing) if self.hits + self.missing else None
+
+
+def read_labels(lines: Iterable[bytes]) -> Iterator[Label]:
+    """Read labels, one a line.
+
+    Raises:
+        msgspec.DecodeError: a line is no label.
+    """
+    decoder = msgspec.json.Decoder(Label)
+    return (decoder.decode(line) for line in lines if line.strip())
+
+
+def read_tags(lines: Iterable[bytes]) -> Iterator[SeenTag]:
+    """Read tag events, one a line, as `tagger backtest --tags` writes them.
+
+    Raises:
+        msgspec.DecodeError: a line is no tag event.
+    """
+    decoder = msgspec.json.Decoder(SeenTag)
+    return (decoder.decode(line) for line in lines if line.strip())
+
+
+def score(labels: Iterable[Label], tags: Iterable[SeenTag]) -> list[Score]:
+    """Compare a run's tags with its labels.
+
+    Returns:
+        One score a story and rule, in the order the stories first appear.
+    """
+    expected: dict[tuple[str, str], list[Label]] = defaultdict(list)
+    for label in labels:
+        expected[label.customer_id, label.rule].append(label)
+    seen: dict[tuple[str, str], list[SeenTag]] = defaultdict(list)
+    for tag in tags:
+        if (tag.customer_id, tag.rule) in expected:
+            seen[tag.customer_id, tag.rule].append(tag)
+    scores: dict[tuple[str, str], Score] = {}
+    for pair, wanted in expected.items():
+        customer_id, rule = pair
+        total = scores.setdefault((wanted[0].story, rule), Score(wanted[0].story, rule))
+        hits, missing, extra = _match(wanted, seen[pair])
+        total.customers += 1
+        total.hits += hits
+        total.missing += missing
+        total.extra += extra
+        if missing or extra:
+            total.wrong.append(customer_id)
+    return list(scores.values())
+
+
+def _match(labels: list[Label], tags: list[SeenTag]) -> tuple[int, int, int]:
+    open_labels = [label for label in labels if label.change is not None]
+    compared = {label.change for label in open_labels} | {"opened"}
+    hits = extra = 0
+    for tag in tags:
+        if tag.change not in compared:
+            continue
+        answered = next((label for label in open_labels if _answers(tag, label)), None)
+        if answered is None:
+            extra += 1
+        else:
+            open_labels.remove(answered)
+            hits += 1
+    return hits, len(open_labels), extra
+
+
+def _answers(tag: SeenTag, label: Label) -> bool:
+    if tag.change != label.change or (label.level is not None and tag.level != label.level):
+        return False
+    if label.at is None:
+        return True
+    return _ms(label.at) <= _ms(tag.at) <= _ms(label.by or label.at)
+
+
+def _ms(text: str) -> int:
+    return epoch_ms(datetime.fromisoformat(text))

@@ -1,0 +1,285 @@
+"""What the customers of the made-up bank live out, day by day, and what should be tagged for it.
+
+A story is a generator over one `Customer`: each step gives the happenings that *occur* on one day (they may arrive
+later), and what it expects is said where it is decided. Stories are written against the packs as they stand under
+`rules/`; the numbers they lean on are named below. A day is laid out so that stories do not disturb themselves:
+money comes in from 9 to 11, the app is used from 12 to 13, money leaves from 14 to 16, small payments from 17 to
+21.
+"""
+
+from collections.abc import Callable, Iterator
+
+from schemas.money import FEN_PER_YUAN
+from streams.sources.customer import DAY_MS, HOUR_MS, MINUTE_MS, Customer, Happening
+from streams.sources.ladders import JOINT_STOCK_RULE, joint_stock_levels
+
+INFLOW = "inflow-not-retained"
+BROWSING = "wealth-browsing-no-purchase"
+
+# Rules inflow-not-retained: an inflow of 50,000 or more, of which less than a fifth still stands within 7 days.
+LARGE_YUAN = 50_000
+# Rule wealth-browsing-no-purchase: one wealth product seen three times, nothing bought for half an hour.
+VIEWS = 3
+BROWSING_FOR_MS = 30 * MINUTE_MS
+# The shortest run in which every story comes to its end.
+MIN_DAYS = 14
+# Beyond the allowed lateness of two bank days, wherever in its day the clock stands.
+_LATE_MS = 5 * DAY_MS
+
+Story = Callable[[Customer], Iterator[list[Happening]]]
+
+
+def salary_and_spend(c: Customer) -> Iterator[list[Happening]]:
+    """A salary a month, bills, small payments; looks into the app now and then."""
+    c.balance_fen = c.yuan(500, 9_000)
+    payday, salary = c.random.randrange(1, 28), c.yuan(5_000, 18_000)
+    for day in range(c.period.days):
+        today = _small_payments(c, day)
+        if day % 30 == payday:
+            today.append(c.credit(c.time(day, 9, 11), salary, "salary"))
+        if day % 30 == (payday + 3) % 30 and c.balance_fen > salary // 2:
+            today.append(c.debit(c.time(day, 14, 16), salary // 3, "card"))
+        if c.random.random() < 0.5:
+            today.append(c.act(c.time(day, 12, 13), "login"))
+        yield today
+    c.expect_nothing(INFLOW, BROWSING)
+
+
+def inflow_leaves(c: Customer) -> Iterator[list[Happening]]:
+    """A large inflow that leaves again within days, in one payment or two."""
+    c.balance_fen = c.yuan(1_000, 4_000)
+    comes, goes = _inflow_days(c)
+    inflow = c.yuan(LARGE_YUAN, 4 * LARGE_YUAN)
+    halves = c.random.random() < 0.5
+    for day in range(c.period.days):
+        today = _small_payments(c, day)
+        if day == comes:
+            today.append(c.credit(c.time(day, 9, 11), inflow, "transfer"))
+        if day == goes:
+            at_ms = c.time(day, 14, 15)
+            if halves:
+                today.append(c.debit(at_ms - 30 * MINUTE_MS, inflow // 2, "transfer"))
+            today.append(c.debit(at_ms, inflow // 2 if halves else inflow * 9 // 10, "transfer"))
+            c.expect(INFLOW, at_ms)
+        yield today
+    c.expect_nothing(BROWSING)
+
+
+def inflow_stays(c: Customer) -> Iterator[list[Happening]]:
+    """A large inflow that stays, on the account or in one of the bank's own wealth products."""
+    c.balance_fen = c.yuan(1_000, 4_000)
+    comes, moves = _inflow_days(c)
+    inflow = c.yuan(LARGE_YUAN, 4 * LARGE_YUAN)
+    buys = c.random.random() < 0.5
+    for day in range(c.period.days):
+        today = _small_payments(c, day)
+        if day == comes:
+            today.append(c.credit(c.time(day, 9, 11), inflow, "transfer"))
+        if day == moves and buys:
+            today += c.buy_wealth(c.time(day, 14, 16), inflow * 9 // 10, "W-steady")
+        yield today
+    c.expect_nothing(INFLOW, BROWSING)
+
+
+def browses_only(c: Customer) -> Iterator[list[Happening]]:
+    """Looks at one wealth product again and again, and buys nothing."""
+    c.balance_fen = c.yuan(3_000, 30_000)
+    looks = c.random.randrange(1, c.period.days - 3)
+    for day in range(c.period.days):
+        if day == looks:
+            views = _views(c, day, VIEWS + c.random.randrange(3))
+            third_ms = views[VIEWS - 1].arrives_ms
+            # Another topic may run ahead by its payments of the evening and the next day.
+            c.expect(BROWSING, third_ms + BROWSING_FOR_MS, by_ms=third_ms + BROWSING_FOR_MS + 2 * DAY_MS)
+            yield views
+        else:
+            yield _small_payments(c, day)
+    c.expect_nothing(INFLOW)
+
+
+def browses_and_buys(c: Customer) -> Iterator[list[Happening]]:
+    """Looks at one wealth product again and again, and buys it within minutes."""
+    c.balance_fen = c.yuan(12_000, 30_000)
+    looks = c.random.randrange(1, c.period.days - 3)
+    for day in range(c.period.days):
+        if day == looks:
+            views = _views(c, day, VIEWS)
+            bought_ms = views[-1].arrives_ms + c.random.randrange(1, 20) * MINUTE_MS
+            yield [
+                *views,
+                c.act(bought_ms, "purchase", "wealth", "W-1"),
+                *c.buy_wealth(bought_ms, 1_000_000, "W-1"),
+            ]
+        else:
+            yield _small_payments(c, day)
+    c.expect_nothing(INFLOW, BROWSING)
+
+
+def merchant_settlement(c: Customer) -> Iterator[list[Happening]]:
+    """Card takings settled every day, larger at the week's end, and suppliers paid from them."""
+    c.balance_fen = c.yuan(5_000, 20_000)
+    for day in range(c.period.days):
+        takings = c.yuan(15_000, 40_000) if day % 7 == 6 else c.yuan(1_000, 6_000)
+        today = [c.credit(c.time(day, 9, 11), takings, "settlement")]
+        if day % 7 == 1 and c.balance_fen > 10_000 * FEN_PER_YUAN:
+            today.append(c.debit(c.time(day, 14, 16), c.balance_fen * 4 // 5, "transfer"))
+        yield today
+    c.expect_nothing(INFLOW, BROWSING)
+
+
+def climbs_a_tier(c: Customer) -> Iterator[list[Happening]]:
+    """Saves up in six steps, from below 5,000 to above 50,000."""
+    c.balance_fen = c.yuan(1_000, 4_000)
+    steps = {1 + step * (c.period.days - 4) // 5 for step in range(6)}
+    points = []
+    for day in range(c.period.days):
+        today = [_payment(c, day)] if day == 0 else []
+        if day in steps:
+            today.append(c.credit(c.time(day, 9, 11), c.yuan(9_000, 13_000), "transfer"))
+        points += [(happening.arrives_ms, c.assets_fen) for happening in today]
+        yield today
+    _expect_levels(c, points)
+
+
+def vip_leaves(c: Customer) -> Iterator[list[Happening]]:
+    """Holds more than 600,000 and takes it elsewhere in six steps."""
+    opening = c.yuan(600_000, 900_000)
+    c.balance_fen = opening
+    steps = {2 + step * (c.period.days - 5) // 5: step for step in range(6)}
+    points = []
+    for day in range(c.period.days):
+        today = [_payment(c, day)] if day == 0 else []
+        if day in steps:
+            share = 18 if steps[day] < 5 else 9
+            today.append(c.debit(c.time(day, 14, 16), opening * share // 100, "transfer"))
+        points += [(happening.arrives_ms, c.assets_fen) for happening in today]
+        yield today
+    _expect_levels(c, points)
+
+
+def dormant(c: Customer) -> Iterator[list[Happening]]:
+    """One payment on the first day, and then nothing."""
+    c.balance_fen = c.yuan(200, 80_000)
+    yield [_payment(c, 0)]
+    for _ in range(1, c.period.days):
+        yield []
+    c.expect_nothing(INFLOW, BROWSING)
+
+
+def out_of_order(c: Customer) -> Iterator[list[Happening]]:
+    """A large inflow that leaves the same day, told the wrong way round: the outflow arrives first."""
+    c.balance_fen = c.yuan(1_000, 4_000)
+    comes, _ = _inflow_days(c)
+    inflow = c.yuan(LARGE_YUAN, 4 * LARGE_YUAN)
+    for day in range(c.period.days):
+        today = [_payment(c, day)] if day == 0 else []
+        if day == comes:
+            credit = c.delay(c.credit(c.time(day, 9, 11), inflow, "transfer"), 12 * HOUR_MS, "out of order")
+            debit = c.debit(c.time(day, 14, 16), inflow * 9 // 10, "transfer")
+            today += [credit, debit]
+            c.expect(INFLOW, debit.arrives_ms, by_ms=credit.arrives_ms + DAY_MS)
+        yield today
+    c.expect_nothing(BROWSING)
+
+
+def late(c: Customer) -> Iterator[list[Happening]]:
+    """The inflow of money that has left again is reported five days later: no watch may open."""
+    c.balance_fen = c.yuan(1_000, 4_000)
+    comes, goes = _inflow_days(c)
+    inflow = c.yuan(LARGE_YUAN, 4 * LARGE_YUAN)
+    for day in range(c.period.days):
+        today = _small_payments(c, day)
+        if day == comes:
+            today.append(c.delay(c.credit(c.time(day, 9, 11), inflow, "transfer"), _LATE_MS, "late"))
+        if day == goes:
+            today.append(c.debit(c.time(day, 14, 16), inflow * 9 // 10, "transfer"))
+        yield today
+    c.expect_nothing(INFLOW, BROWSING)
+
+
+def repeated(c: Customer) -> Iterator[list[Happening]]:
+    """Two views of a product and one of them sent twice more; payments sent twice."""
+    c.balance_fen = c.yuan(3_000, 30_000)
+    looks = c.random.randrange(1, c.period.days - 3)
+    for day in range(c.period.days):
+        if day == looks:
+            views = _views(c, day, VIEWS - 1)
+            yield [*views, c.repeat(views[-1], MINUTE_MS), c.repeat(views[-1], HOUR_MS)]
+        else:
+            payments = _small_payments(c, day)
+            yield [*payments, *(c.repeat(payment, MINUTE_MS) for payment in payments if c.random.random() < 0.3)]
+    c.expect_nothing(INFLOW, BROWSING)
+
+
+def broken(c: Customer) -> Iterator[list[Happening]]:
+    """Three views of a product, one of them unreadable; and an inflow of impossible amounts."""
+    c.balance_fen = c.yuan(1_000, 4_000)
+    looks = c.random.randrange(1, c.period.days - 3)
+    for day in range(c.period.days):
+        today = _small_payments(c, day)
+        if day == looks:
+            views = _views(c, day, VIEWS)
+            views[1] = c.spoil(views[1], views[1].value[: len(views[1].value) // 2])
+            inflow = c.credit(c.time(day, 9, 11), LARGE_YUAN * FEN_PER_YUAN, "transfer")
+            c.balance_fen -= LARGE_YUAN * FEN_PER_YUAN
+            today = [c.spoil(inflow, c.random.choice(_SPOILS)(inflow.value)), *views]
+        yield today
+    c.expect_nothing(INFLOW, BROWSING)
+
+
+_AMOUNT = b'"amount":"50000.00"'
+_SPOILS: tuple[Callable[[bytes], bytes], ...] = (
+    lambda value: value.replace(_AMOUNT, b'"amount":"-50000.00"'),
+    lambda value: value.replace(_AMOUNT, b'"amount":50000.001'),
+    lambda value: value.replace(_AMOUNT, b'"amount":NaN'),
+    lambda value: value.replace(b'"direction":"credit"', b'"direction":"in"'),
+    lambda value: value.replace(b'"occurred_at"', b'"occurred"'),
+    lambda value: b"\xff\xfe" + value,
+    lambda value: b"",
+)
+
+# Shares of the customers, in hundredths; the first customers live out one of each.
+STORIES: dict[str, tuple[Story, int]] = {
+    "salary-and-spend": (salary_and_spend, 35),
+    "inflow-leaves": (inflow_leaves, 8),
+    "inflow-stays": (inflow_stays, 8),
+    "browses-only": (browses_only, 8),
+    "browses-and-buys": (browses_and_buys, 6),
+    "merchant-settlement": (merchant_settlement, 8),
+    "climbs-a-tier": (climbs_a_tier, 6),
+    "vip-leaves": (vip_leaves, 4),
+    "dormant": (dormant, 5),
+    "out-of-order": (out_of_order, 3),
+    "late": (late, 3),
+    "repeated": (repeated, 3),
+    "broken": (broken, 3),
+}
+
+
+def _inflow_days(c: Customer) -> tuple[int, int]:
+    """A day for money to come, and one of the next four for it to go."""
+    comes = c.random.randrange(1, c.period.days - 7)
+    return comes, comes + c.random.randrange(4)
+
+
+def _payment(c: Customer, day: int) -> Happening:
+    return c.debit(c.time(day, 17, 21), c.yuan(10, 60), "card")
+
+
+def _small_payments(c: Customer, day: int) -> list[Happening]:
+    """A payment on the first day, so that the opening balance is known, and on about half of the others."""
+    if day == 0 or (c.random.random() < 0.5 and c.balance_fen > 100 * FEN_PER_YUAN):
+        return [_payment(c, day)]
+    return []
+
+
+def _views(c: Customer, day: int, count: int) -> list[Happening]:
+    """Views of one wealth product, minutes apart."""
+    first_ms = c.time(day, 12, 13)
+    return [c.act(first_ms + 5 * i * MINUTE_MS, "view", "wealth", "W-1") for i in range(count)]
+
+
+def _expect_levels(c: Customer, points: list[tuple[int, int]]) -> None:
+    c.expect_nothing(INFLOW, BROWSING)
+    for at_ms, level in joint_stock_levels(points):
+        c.expect(JOINT_STOCK_RULE, at_ms, level=level)
