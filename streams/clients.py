@@ -26,7 +26,7 @@ _READ_BYTES = 4 * 1024 * 1024
 _DOWN = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, ConnectionError, TimeoutError)
 
 
-class UnreachableError(Exception):
+class UnreachableError(OSError):
     """A part of the deployment does not answer; the message says which, where, and what was tried."""
 
 
@@ -154,8 +154,11 @@ async def committed_offsets(
     return {tp: position for tp, position in found.items() if position.offset >= 0}
 
 
-async def high_watermarks(settings: Settings, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-    """Ends of partitions, open transactions included (a read-committed consumer's end leaves them out).
+async def offset_ranges(
+    settings: Settings, partitions: Sequence[TopicPartition]
+) -> dict[TopicPartition, tuple[int, int]]:
+    """First offset and high watermark of partitions, open transactions included (a read-committed consumer's
+    end leaves them out).
 
     Raises:
         UnreachableError: no broker answers.
@@ -169,10 +172,11 @@ async def high_watermarks(settings: Settings, partitions: Sequence[TopicPartitio
         )
         try:
             await asyncio.wait_for(consumer.start(), CONNECT_SECONDS)
-            ends: dict[TopicPartition, int] = await consumer.end_offsets(list(partitions))
-            return ends
+            starts = await consumer.beginning_offsets(list(partitions))
+            ends = await consumer.end_offsets(list(partitions))
         finally:
             await consumer.stop()
+    return {tp: (starts[tp], ends[tp]) for tp in partitions}
 
 
 async def read_topic(
@@ -193,10 +197,10 @@ async def read_topic(
     tps = [TopicPartition(topic, partition) for partition in (range(count) if partitions is None else partitions)]
     async with open_reader(settings, f"read {topic}") as consumer:
         consumer.assign(tps)
-        starts = await consumer.beginning_offsets(tps)
-        ends = await (high_watermarks(settings, tps) if whole else consumer.end_offsets(tps))
-        for tp in tps:
-            consumer.seek(tp, starts[tp])
+        ranges = await offset_ranges(settings, tps)
+        ends = {tp: end for tp, (_, end) in ranges.items()} if whole else await consumer.end_offsets(tps)
+        for tp, (start, _) in ranges.items():
+            consumer.seek(tp, start)
         async for record in _read_until(consumer, ends, settings):
             yield record
 
@@ -235,8 +239,8 @@ __all__ = [
     "MissingTopicError",
     "UnreachableError",
     "committed_offsets",
-    "high_watermarks",
     "key_text",
+    "offset_ranges",
     "open_admin",
     "open_producer",
     "open_reader",

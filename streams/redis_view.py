@@ -38,6 +38,10 @@ _SCAN_COUNT = 1000
 _ENCODER = msgspec.json.Encoder()
 
 
+class ViewLostError(Exception):
+    """What was written is no longer there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One customer as of a changelog offset; `view` is None for a customer that was deleted."""
@@ -70,20 +74,30 @@ class RedisView:
         found = await self._client.hget(META_KEY, str(partition))
         return None if found is None else int(found)
 
-    async def write(self, partition: int, rows: Iterable[Row], next_offset: int) -> None:
+    async def begin(self, partition: int, offset: int) -> None:
+        """Note that the view of a partition is complete up to a changelog offset: its first, after `clear`."""
+        await self._client.hset(META_KEY, str(partition), str(offset))
+
+    async def write(self, partition: int, rows: Iterable[Row], position: int, next_offset: int) -> None:
         """Write rows, then note how far the changelog is applied.
 
         Args:
             rows: of this partition, each customer at most once.
+            position: how far the changelog was applied before, as this writer knows; -1 when it does not.
             next_offset: the changelog offset after the last record that the rows came from.
 
         Raises:
+            ViewLostError: less is applied than `position`; clear, and write everything again.
             redis.RedisError: some rows may have been written; writing all again is safe.
         """
         remaining = iter(rows)
         while chunk := list(islice(remaining, _PIPELINE)):
             await self._write_chunk(chunk)
-        await self._advance(keys=[META_KEY], args=[partition, next_offset])
+        if not await self._advance(keys=[META_KEY], args=[partition, position, next_offset]):
+            raise ViewLostError(
+                f"expected {META_KEY} to say that partition {partition} is applied up to {position} at least, "
+                f"found {await self.applied(partition)}: Redis was wiped or set back"
+            )
 
     async def _write_chunk(self, rows: Sequence[Row]) -> None:
         claims = await self._customers(rows, "claim")

@@ -35,8 +35,6 @@ CO_PARTITIONED = (JOURNAL, CUSTOMERS, TAGS)
 INPUT_MESSAGE_BYTES = 16 * 1024 * 1024
 # Above a record's own limit: the framing of a batch, and the key.
 _FRAMING_BYTES = 48_576
-# A published rulebook holds all packs' texts in one record.
-_RULEBOOK_MESSAGE_BYTES = 8 * 1024 * 1024
 _DAY_MS = 86_400_000
 # A state that was deleted must stay readable as deleted for a view that is behind.
 _TOMBSTONE_MS = 7 * _DAY_MS
@@ -93,7 +91,7 @@ def _config(settings: Settings) -> dict[str, dict[str, str]]:
     ours = settings.max_record_bytes + _FRAMING_BYTES
     inputs = {name: _delete(settings.input_retention_days, INPUT_MESSAGE_BYTES) for name in INPUTS}
     return inputs | {
-        RULEBOOKS: _compact(_RULEBOOK_MESSAGE_BYTES),
+        RULEBOOKS: _compact(ours),
         JOURNAL: _delete(settings.journal_retention_days, ours),
         CUSTOMERS: _compact(ours),
         TAGS: _delete(settings.tags_retention_days, ours),

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from schemas.tags import Delivery
 from streams.partitioner import partition_of
-from streams.redis_view import RedisView, Row
+from streams.redis_view import RedisView, Row, ViewLostError
 from tagger.view import OpenTag, View
 
 PARTITIONS = 3
@@ -59,7 +59,7 @@ async def everything(redis: Redis) -> dict[str, object]:
 
 
 async def test_keys_and_values_are_the_contracts(redis: Redis, view: RedisView) -> None:
-    await view.write(0, [Row("C1", 7, having("10.00", tag(opened_ms=1234)))], 9)
+    await view.write(0, [Row("C1", 7, having("10.00", tag(opened_ms=1234)))], -1, 9)
     assert await redis.hgetall("tagger:{C1}:profile") == {"assets": "10.00", "version": "7"}
     tags = await redis.hgetall("tagger:{C1}:tags")
     assert {tag_id: json.loads(text) for tag_id, text in tags.items()} == {
@@ -77,46 +77,46 @@ async def test_keys_and_values_are_the_contracts(redis: Redis, view: RedisView) 
 
 
 async def test_closed_tag_leaves_the_customer_and_the_rules_set(redis: Redis, view: RedisView) -> None:
-    await view.write(0, [Row("C1", 1, having("1.00", tag("a"), tag("b")))], 2)
-    await view.write(0, [Row("C1", 2, having("1.00", tag("b")))], 3)
+    await view.write(0, [Row("C1", 1, having("1.00", tag("a"), tag("b")))], -1, 2)
+    await view.write(0, [Row("C1", 2, having("1.00", tag("b")))], -1, 3)
     assert list(await redis.hgetall("tagger:{C1}:tags")) == ["b.1000"]
     assert await redis.exists("tagger:rule:{a}") == 0
     assert await redis.zrange("tagger:rule:{b}", 0, -1) == ["C1"]
 
 
 async def test_reopened_tag_stands_at_its_new_time(redis: Redis, view: RedisView) -> None:
-    await view.write(0, [Row("C1", 1, having("1.00", tag(opened_ms=1000)))], 2)
-    await view.write(0, [Row("C1", 2, having("1.00", tag(opened_ms=5000)))], 3)
+    await view.write(0, [Row("C1", 1, having("1.00", tag(opened_ms=1000)))], -1, 2)
+    await view.write(0, [Row("C1", 2, having("1.00", tag(opened_ms=5000)))], -1, 3)
     assert await redis.zscore("tagger:rule:{inflow}", "C1") == 5000
 
 
 async def test_older_version_changes_nothing(redis: Redis, view: RedisView) -> None:
-    await view.write(0, [Row("C1", 5, having("5.00", tag("a")))], 6)
+    await view.write(0, [Row("C1", 5, having("5.00", tag("a")))], -1, 6)
     before = await everything(redis)
-    await view.write(0, [Row("C1", 4, having("4.00", tag("b")))], 5)
+    await view.write(0, [Row("C1", 4, having("4.00", tag("b")))], -1, 5)
     assert await everything(redis) == before
 
 
 async def test_writing_the_same_again_changes_nothing(redis: Redis, view: RedisView) -> None:
     row = Row("C1", 5, having("5.00", tag("a")))
-    await view.write(0, [row], 6)
+    await view.write(0, [row], -1, 6)
     before = await everything(redis)
-    await view.write(0, [row], 6)
+    await view.write(0, [row], -1, 6)
     assert await everything(redis) == before
 
 
 async def test_deleted_customer_leaves_nothing_readable(redis: Redis, view: RedisView) -> None:
-    await view.write(0, [Row("C1", 1, having("1.00", tag("a")))], 2)
-    await view.write(0, [Row("C1", 2, None)], 3)
+    await view.write(0, [Row("C1", 1, having("1.00", tag("a")))], -1, 2)
+    await view.write(0, [Row("C1", 2, None)], -1, 3)
     assert await everything(redis) == {"tagger:meta": {"0": "3"}}
     assert 0 < await redis.ttl("tagger:{C1}:rules") <= 3600
-    await view.write(0, [Row("C1", 1, having("1.00", tag("a")))], 2)
+    await view.write(0, [Row("C1", 1, having("1.00", tag("a")))], -1, 2)
     assert await everything(redis) == {"tagger:meta": {"0": "3"}}
 
 
 async def test_customer_that_came_back_after_deletion_does_not_expire(redis: Redis, view: RedisView) -> None:
-    await view.write(0, [Row("C1", 1, None)], 2)
-    await view.write(0, [Row("C1", 2, having("1.00", tag("a")))], 3)
+    await view.write(0, [Row("C1", 1, None)], -1, 2)
+    await view.write(0, [Row("C1", 2, having("1.00", tag("a")))], -1, 3)
     assert [await redis.ttl(key) async for key in redis.scan_iter("tagger:{C1}:*")] == [-1, -1, -1]
 
 
@@ -157,14 +157,14 @@ async def test_writer_that_died_between_steps_is_made_good(
     """The next writer reads the same record, or, compacted, only a later one."""
     faulty = Faulty(redis, PARTITIONS)
     for version in range(dies_at):
-        await view.write(0, [Row("C1", version, HISTORY[version])], version + 1)
+        await view.write(0, [Row("C1", version, HISTORY[version])], -1, version + 1)
     faulty.steps_left = steps
     with contextlib.suppress(EndedError):
-        await faulty.write(0, [Row("C1", dies_at, HISTORY[dies_at])], dies_at + 1)
-    await view.write(0, [Row("C1", goes_on_at, HISTORY[goes_on_at])], goes_on_at + 1)
+        await faulty.write(0, [Row("C1", dies_at, HISTORY[dies_at])], -1, dies_at + 1)
+    await view.write(0, [Row("C1", goes_on_at, HISTORY[goes_on_at])], -1, goes_on_at + 1)
     left = await everything(redis)
     await redis.flushall()
-    await view.write(0, [Row("C1", goes_on_at, HISTORY[goes_on_at])], goes_on_at + 1)
+    await view.write(0, [Row("C1", goes_on_at, HISTORY[goes_on_at])], -1, goes_on_at + 1)
     assert left == await everything(redis)
 
 
@@ -187,14 +187,14 @@ async def test_paused_writer_that_goes_on_later_changes_nothing(
         nonlocal requests
         requests += 1
         if requests == paused_after + 1:
-            await view.write(0, [Row("C1", new, HISTORY[new])], new + 1)
+            await view.write(0, [Row("C1", new, HISTORY[new])], -1, new + 1)
 
-    await Paused(redis, PARTITIONS).write(0, [Row("C1", old, HISTORY[old])], old + 1)
+    await Paused(redis, PARTITIONS).write(0, [Row("C1", old, HISTORY[old])], -1, old + 1)
     if requests <= paused_after:
-        await view.write(0, [Row("C1", new, HISTORY[new])], new + 1)
+        await view.write(0, [Row("C1", new, HISTORY[new])], -1, new + 1)
     left = await everything(redis)
     await redis.flushall()
-    await view.write(0, [Row("C1", new, HISTORY[new])], new + 1)
+    await view.write(0, [Row("C1", new, HISTORY[new])], -1, new + 1)
     assert left == await everything(redis)
 
 
@@ -204,7 +204,7 @@ async def test_clear_deletes_one_partitions_customers_and_no_others(redis: Redis
     assert set(of.values()) == {0, 1, 2}
     for partition in range(PARTITIONS):
         rows = [Row(c, 50, having("1.00", tag("a"))) for c in customers if of[c] == partition]
-        await view.write(partition, rows, 51)
+        await view.write(partition, rows, -1, 51)
     await view.clear(1)
     assert await view.applied(1) is None
     assert await view.applied(0) == 51
@@ -213,18 +213,33 @@ async def test_clear_deletes_one_partitions_customers_and_no_others(redis: Redis
     assert {key.split("{")[1].split("}")[0] async for key in redis.scan_iter("tagger:{*}:*")} == set(kept)
     # versions of a changelog made anew start again below those that stood here
     again = [Row(customer, 0, having("2.00", tag("a"))) for customer in customers if of[customer] == 1]
-    await view.write(1, again, 1)
+    await view.write(1, again, -1, 1)
     assert len(await redis.zrange("tagger:rule:{a}", 0, -1)) == len(customers)
 
 
 async def test_applied_offset_never_goes_back(view: RedisView) -> None:
-    await view.write(2, [], 10)
-    await view.write(2, [], 9)
+    await view.begin(2, 0)
+    await view.write(2, [], 0, 10)
+    await view.write(2, [], 8, 9)
     assert await view.applied(2) == 10
+
+
+@pytest.mark.parametrize("stands", [None, 4])
+async def test_writer_notices_that_redis_was_wiped_or_set_back(
+    redis: Redis, view: RedisView, stands: int | None
+) -> None:
+    await view.begin(0, 0)
+    await view.write(0, [], 0, 5)
+    await redis.flushall()
+    if stands is not None:
+        await view.begin(0, stands)
+    with pytest.raises(ViewLostError, match="expected tagger:meta to say that partition 0 is applied up to 5"):
+        await view.write(0, [Row("C1", 5, having("1.00"))], 5, 6)
+    assert await view.applied(0) == stands
 
 
 async def test_many_customers_are_written_in_pieces(redis: Redis, view: RedisView) -> None:
     rows = [Row(f"C{number}", number, having(f"{number}.00", tag("a", number + 1))) for number in range(1201)]
-    await view.write(0, rows, 1201)
+    await view.write(0, rows, -1, 1201)
     assert await redis.zcard("tagger:rule:{a}") == 1201
     assert await redis.hget("tagger:{C1200}:profile", "assets") == "1200.00"

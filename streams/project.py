@@ -1,0 +1,148 @@
+"""PROJECT: the changelog, partition by partition, into the view in Redis.
+
+Redis is no part of any decision and of no transaction. A fetch is decoded, reduced to the last record of each
+customer, written behind its version guards (`streams.redis_view`), and only then committed as the group's
+offset; reading a fetch twice is harmless. While Redis is down this waits and tries again, the lag grows, and
+nothing else notices.
+
+The view is complete up to the offset in `tagger:meta`. Where that says less than the group's offset, or nothing,
+or more than the changelog holds, Redis was wiped or set back, or the changelog was made anew: everything of the
+partition is deleted and written again from the changelog's beginning.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from aiokafka import ConsumerRecord, TopicPartition
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis
+
+from streams.clients import committed_offsets, offset_ranges, partition_counts
+from streams.lane import Fetch, name_of
+from streams.ownership import StageName
+from streams.redis_view import RedisView, Row, ViewLostError
+from streams.settings import Settings
+from streams.topics import CUSTOMERS
+from streams.unit import OutcomeUnknownError, UnitOfWork, transactional_id
+from tagger.view import View, project_customer
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
+
+RETRY_SECONDS = (0.1, 5.0)
+"""Least and most between two tries while Redis does not answer; doubled each time."""
+_REDIS_TIMEOUT_SECONDS = 5.0
+# Redis is down, loading, moving or full: it will be back. Any other reply is a fault of ours and ends the worker.
+_PASSING = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.ReadOnlyError,
+    redis_errors.OutOfMemoryError,
+    redis_errors.NoScriptError,
+    redis_errors.ClusterError,
+    OSError,
+)
+# Keys beginning so are the changelog's own; no customer id holds a `#`.
+RESERVED = b"#"
+
+
+class Project:
+    """The stage.
+
+    Args:
+        project: changelog value → view.
+    """
+
+    name: StageName = "project"
+
+    def __init__(self, settings: Settings, project: Callable[[bytes], View] = project_customer) -> None:
+        self.topics: Sequence[str] = (settings.topic(CUSTOMERS),)
+        self._settings = settings
+        self._project = project
+
+    def make_task(self, tp: TopicPartition) -> "ProjectTask":
+        return ProjectTask(self._settings, tp, self._project)
+
+
+class ProjectTask:
+    """One changelog partition."""
+
+    def __init__(self, settings: Settings, tp: TopicPartition, project: Callable[[bytes], View]) -> None:
+        self._settings = settings
+        self._tp = tp
+        self._project = project
+        self._group = f"{settings.app}-project"
+        self._unit = UnitOfWork(settings, transactional_id(settings.app, "project", tp.topic, tp.partition))
+        self._redis: Redis | None = None
+        self._view: RedisView | None = None
+        self._position = 0
+
+    async def take_over(self) -> int:
+        """Fence, compare what Redis says with what Kafka says, and clear the partition's view if they differ."""
+        await self._unit.fence()
+        counts = await partition_counts(self._settings, [self._tp.topic])
+        self._redis = Redis.from_url(
+            self._settings.redis_url,
+            socket_timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+        )
+        self._view = view = RedisView(self._redis, counts[self._tp.topic])
+        committed = await committed_offsets(self._settings, self._group, [self._tp])
+        group_offset = committed[self._tp].offset if self._tp in committed else None
+        start, end = (await offset_ranges(self._settings, [self._tp]))[self._tp]
+        applied = await self._once_redis_answers(lambda: view.applied(self._tp.partition))
+        if applied is None or group_offset is None or not max(start, group_offset) <= applied <= end:
+            self._log(logging.WARNING, "view rebuilt", applied=applied, committed=group_offset, end=end)
+            await self._once_redis_answers(lambda: self._rebuild(view, start))
+            applied = start
+        self._position = applied
+        return applied
+
+    async def _rebuild(self, view: RedisView, start: int) -> None:
+        await view.clear(self._tp.partition)
+        await view.begin(self._tp.partition, start)
+
+    async def process(self, records: Sequence[ConsumerRecord]) -> None:
+        """Write one fetch, then commit its end."""
+        assert isinstance(records, Fetch)
+        view, end = self._view, records.end
+        assert view is not None, "take_over() comes before process()"
+        last = {record.key: record for record in records if not (record.key or RESERVED).startswith(RESERVED)}
+        rows = [self._row(record) for record in last.values()]
+        await self._once_redis_answers(lambda: view.write(self._tp.partition, rows, self._position, end))
+        async with self._unit.begin() as batch:
+            batch.offsets(self._group, {self._tp: (end, "")})
+            await batch.commit()
+        self._position = end
+
+    def _row(self, record: ConsumerRecord) -> Row:
+        view = None if record.value is None else self._project(record.value)
+        return Row(record.key.decode(), record.offset, view)
+
+    async def idle(self, caught_up: bool) -> None:
+        """Notice a Redis that was wiped while nothing was being written."""
+        view = self._view
+        assert view is not None, "take_over() comes before idle()"
+        await self._once_redis_answers(lambda: view.write(self._tp.partition, [], self._position, self._position))
+
+    async def release(self) -> None:
+        if self._redis is not None:
+            await self._redis.aclose()
+        await self._unit.close()
+
+    async def _once_redis_answers(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
+        delay, most = RETRY_SECONDS
+        while True:
+            try:
+                return await work()
+            except ViewLostError as error:
+                raise OutcomeUnknownError(str(error)) from error
+            except _PASSING as error:
+                self._log(logging.WARNING, "redis does not answer", error=type(error).__name__, retry_s=delay)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, most)
+
+    def _log(self, level: int, event: str, **facts: object) -> None:
+        log.log(level, event, extra={"stage": "project", "partition": name_of(self._tp), **facts})
