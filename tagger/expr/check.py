@@ -1,0 +1,407 @@
+"""Syntax tree → typed tree: names resolved, types checked, literals folded, yuan turned into fen.
+
+A literal or setting has no type of its own until it meets one: compared with, added to or chosen beside money
+it is yuan, otherwise a plain number. Multiplied or divided by, it is a plain number; divided *by money* it is
+yuan. Text met with a date must be an ISO date.
+"""
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, Literal
+
+from tagger.expr import nodes
+from tagger.expr.errors import ExpressionError
+from tagger.expr.functions import FUNCTIONS, UNSUPPORTED_FUNCTIONS
+from tagger.expr.nodes import Const, Node
+from tagger.expr.parse import Parsed, dotted, number_of
+from tagger.expr.scope import Name, Scope, Type, exact
+
+_ORDERED = (Type.MONEY, Type.NUMBER, Type.DATE)
+_TODAY_PARTS = ("day", "month", "weekday")
+_COMPARISONS: Mapping[type[ast.cmpop], nodes.Comparison] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
+    ast.NotIn: "not in",
+}  # fmt: skip
+_ARITHMETIC: Mapping[type[ast.operator], nodes.Arithmetic] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/",
+}  # fmt: skip
+# Left and right type → type of the result; what is not here is an error.
+_RESULTS: Mapping[nodes.Arithmetic, Mapping[tuple[Type, Type], Type]] = {
+    "+": {(Type.MONEY, Type.MONEY): Type.MONEY, (Type.NUMBER, Type.NUMBER): Type.NUMBER},
+    "-": {
+        (Type.MONEY, Type.MONEY): Type.MONEY,
+        (Type.NUMBER, Type.NUMBER): Type.NUMBER,
+        (Type.DATE, Type.DATE): Type.NUMBER,
+    },
+    "*": {
+        (Type.MONEY, Type.NUMBER): Type.MONEY,
+        (Type.NUMBER, Type.MONEY): Type.MONEY,
+        (Type.NUMBER, Type.NUMBER): Type.NUMBER,
+    },
+    "/": {
+        (Type.MONEY, Type.NUMBER): Type.MONEY,
+        (Type.MONEY, Type.MONEY): Type.NUMBER,
+        (Type.NUMBER, Type.NUMBER): Type.NUMBER,
+    },
+}
+
+
+def check(parsed: Parsed, scope: Scope, expected: Type | None = None) -> Node:
+    """Give every part of an expression its type.
+
+    Args:
+        expected: the type the whole must have; None for any but a list.
+
+    Raises:
+        ExpressionError: an unknown name, or types that do not go together.
+    """
+    root = _Checker(parsed, scope).check(parsed.root)
+    if expected is None:
+        if root.type is Type.LIST:
+            raise ExpressionError("the whole is a list", root.column, "a single value")
+        return root
+    if expected is Type.MONEY:
+        root = as_money(root)
+    if root.type is not expected:
+        raise ExpressionError(
+            f"this is a {root.type.value}, where a {expected.value} is needed", root.column, _hint(expected)
+        )
+    return root
+
+
+def _hint(expected: Type) -> str:
+    return "a comparison such as assets >= 50000" if expected is Type.BOOLEAN else f"a {expected.value}"
+
+
+def is_untyped(node: Node) -> bool:
+    """Made of literals and settings alone, so that it may yet become money."""
+    if isinstance(node, nodes.Choose):
+        return is_untyped(node.yes) and is_untyped(node.no)
+    return isinstance(node, Const) and node.untyped
+
+
+def as_money(node: Node) -> Node:
+    """Yuan as fen where a node is still untyped; any other node as it is."""
+    if not is_untyped(node):
+        return node
+    if isinstance(node, nodes.Choose):
+        return replace(node, type=Type.MONEY, yes=as_money(node.yes), no=as_money(node.no))
+    assert isinstance(node, Const)
+    return replace(node, type=Type.MONEY, value=_plain(node.number * 100), untyped=False)
+
+
+def _plain(value: Fraction) -> int | Fraction:
+    return value.numerator if value.denominator == 1 else value
+
+
+def _as_date(node: Node) -> Node:
+    if not (isinstance(node, Const) and node.type is Type.TEXT):
+        return node
+    try:
+        day = date.fromisoformat(node.value).toordinal()
+    except ValueError:
+        raise ExpressionError(f"{node.text} is no date", node.column, 'an ISO date such as "2026-03-02"') from None
+    return replace(node, type=Type.DATE, value=day)
+
+
+class _Checker:
+    def __init__(self, parsed: Parsed, scope: Scope) -> None:
+        self._parsed = parsed
+        self._scope = scope
+
+    def check(self, node: ast.expr) -> Node:
+        return _CHECKS[type(node)](self, node)
+
+    def _base(self, node: ast.expr) -> tuple[str, int]:
+        return self._parsed.segment(node), self._parsed.column(node)
+
+    # Leaves
+
+    def constant(self, node: ast.Constant) -> Node:
+        text, column = self._base(node)
+        if isinstance(node.value, bool):
+            return Const(Type.BOOLEAN, False, text, column, node.value)
+        if isinstance(node.value, str):
+            return Const(Type.TEXT, False, text, column, node.value)
+        return Const(Type.NUMBER, False, text, column, exact(number_of(self._parsed, node)), untyped=True)
+
+    def name(self, node: ast.Name | ast.Attribute) -> Node:
+        text, column = self._base(node)
+        name = dotted(node)
+        assert name is not None
+        first, _, part = name.partition(".")
+        if first == "today":
+            return self._today(text, column, part)
+        setting = self._scope.settings.get(first)
+        if setting is not None:
+            value = setting.get(part) if isinstance(setting, Mapping) else None if part else setting
+            if value is None:
+                names = [f"{first}.{key}" for key in setting] if isinstance(setting, Mapping) else [first]
+                raise _unknown_name(name, column, names, "setting")
+            return Const(Type.NUMBER, False, text, column, exact(value), untyped=True)
+        source = self._scope.names.get(name)
+        if source is None:
+            raise self._unknown(name, column)
+        return nodes.Read(source.type, source.optional, text, column, name, source)
+
+    def _today(self, text: str, column: int, part: str) -> Node:
+        if self._scope.today is None:
+            raise ExpressionError(
+                "there is no `today` inside `where`", column, "the record's day, month or weekday"
+            )
+        if part == "":
+            return nodes.Today(Type.DATE, False, text, column, "")
+        if part not in _TODAY_PARTS:
+            raise _unknown_name(text, column, [f"today.{name}" for name in _TODAY_PARTS], "part of today")
+        return nodes.Today(Type.NUMBER, False, text, column, part)  # type: ignore[arg-type]
+
+    def _unknown(self, name: str, column: int) -> ExpressionError:
+        names = list(self._scope.names)
+        parts = [other for other in names if other.startswith(f"{name}.")]
+        if parts:
+            return ExpressionError(f"`{name}` has parts; say which", column, " or ".join(parts), parts[0])
+        if name in {"true", "false"}:
+            return ExpressionError(f"unknown name `{name}`", column, "True or False", name.capitalize())
+        groups = self._scope.settings.items()
+        settings = [
+            other
+            for key, value in groups
+            for other in ([f"{key}.{part}" for part in value] if isinstance(value, Mapping) else [key])
+        ]
+        known = [*names, *settings] + (["today"] if self._scope.today is not None else [])
+        return _unknown_name(name, column, known, "name")
+
+    def list_of(self, node: ast.List) -> Node:
+        text, column = self._base(node)
+        items = [self.check(item) for item in node.elts]
+        if not items or not all(isinstance(item, Const) for item in items):
+            raise ExpressionError("a list holds one or more literals or settings", column, '["wealth", "deposit"]')
+        unified = self._unify(items, column, "items of a list")
+        values = tuple(item.value for item in unified if isinstance(item, Const))
+        untyped = all(is_untyped(item) for item in unified)
+        return nodes.ListOf(Type.LIST, False, text, column, unified[0].type, values, untyped)
+
+    # Operators
+
+    def compare(self, node: ast.Compare) -> Node:
+        text, column = self._base(node)
+        operators = tuple(_COMPARISONS[type(operator)] for operator in node.ops)
+        operands = [self.check(operand) for operand in (node.left, *node.comparators)]
+        if any(operator in {"in", "not in"} for operator in operators):
+            return self._membership(text, column, operands, operators)
+        operands = self._unify(operands, column, "sides of a comparison")
+        kind = operands[0].type
+        if kind is Type.LIST:
+            raise ExpressionError("lists are not compared", column, "`in`")
+        if kind not in _ORDERED and any(operator not in {"==", "!="} for operator in operators):
+            raise ExpressionError(f"a {kind.value} has no order", column, "== or !=")
+        self._check_words(operands)
+        optional = any(operand.optional for operand in operands)
+        return nodes.Compare(Type.BOOLEAN, optional, text, column, tuple(operands), operators)
+
+    def _membership(
+        self, text: str, column: int, operands: Sequence[Node], operators: tuple[nodes.Comparison, ...]
+    ) -> Node:
+        if len(operators) != 1:
+            raise ExpressionError("`in` stands alone", column, "(a in b) and …")
+        item, group = operands
+        kind = _item_type(group)
+        if kind is None:
+            raise ExpressionError(f"a {group.type.value} follows `in`", group.column, 'a list such as ["a", "b"]')
+        if isinstance(group, nodes.ListOf) and item.type is not kind:
+            group = _meet_list(item, group)
+            kind = group.item
+        if kind is Type.DATE:
+            item = _as_date(item)
+        if item.type is not kind:
+            raise ExpressionError(
+                f"a {item.type.value} is looked for among {kind.value if kind else 'other'}s", item.column
+            )
+        self._check_words([item, *_spread(group)])
+        optional = item.optional or group.optional
+        return nodes.Compare(Type.BOOLEAN, optional, text, column, (item, group), operators)
+
+    def _check_words(self, operands: Sequence[Node]) -> None:
+        words = next((node.source.words for node in operands if isinstance(node, nodes.Read)), ())
+        if not words:
+            return
+        for node in operands:
+            if isinstance(node, Const) and node.type is Type.TEXT and node.value not in words:
+                near = next(iter(get_close_matches(node.value, words, n=1)), None)
+                raise ExpressionError(f"{node.text} is never the case", node.column, " or ".join(words), near)
+
+    def logic(self, node: ast.BoolOp) -> Node:
+        text, column = self._base(node)
+        items = tuple(self._boolean(item) for item in node.values)
+        optional = any(item.optional for item in items)
+        operator: Literal["and", "or"] = "and" if isinstance(node.op, ast.And) else "or"
+        return nodes.Logic(Type.BOOLEAN, optional, text, column, operator, items)
+
+    def _boolean(self, node: ast.expr) -> Node:
+        checked = self.check(node)
+        if checked.type is not Type.BOOLEAN:
+            raise ExpressionError(
+                f"`{checked.text}` is a {checked.type.value}, not true or false",
+                checked.column,
+                _hint(Type.BOOLEAN),
+            )
+        return checked
+
+    def unary(self, node: ast.UnaryOp) -> Node:
+        text, column = self._base(node)
+        if isinstance(node.op, ast.Not):
+            item = self._boolean(node.operand)
+            return nodes.Not(Type.BOOLEAN, item.optional, text, column, item)
+        item = self.check(node.operand)
+        if item.type not in {Type.MONEY, Type.NUMBER}:
+            raise ExpressionError(f"a {item.type.value} has no negative", column, "a number or money")
+        if isinstance(item, Const):
+            return replace(item, text=text, column=column, value=-item.value)
+        return nodes.Negate(item.type, item.optional, text, column, item)
+
+    def arithmetic(self, node: ast.BinOp) -> Node:
+        text, column = self._base(node)
+        operator = _ARITHMETIC[type(node.op)]
+        left, right = self.check(node.left), self.check(node.right)
+        if isinstance(left, Const) and isinstance(right, Const) and left.untyped and right.untyped:
+            return Const(Type.NUMBER, False, text, column, _fold(operator, left, right), untyped=True)
+        if operator in {"+", "-"} and Type.MONEY in {left.type, right.type}:
+            left, right = as_money(left), as_money(right)
+        if operator == "/" and right.type is Type.MONEY:
+            left = as_money(left)
+        if operator == "-" and Type.DATE in {left.type, right.type}:
+            left, right = _as_date(left), _as_date(right)
+        result = _RESULTS[operator].get((left.type, right.type))
+        if result is None:
+            raise ExpressionError(
+                f"{left.type.value} {operator} {right.type.value} has no meaning", column, _sums(operator)
+            )
+        if operator == "/" and isinstance(right, Const) and right.value == 0:
+            raise ExpressionError("division by zero", right.column)
+        optional = left.optional or right.optional or (operator == "/" and not isinstance(right, Const))
+        return nodes.Arith(result, optional, text, column, operator, left, right)
+
+    def choose(self, node: ast.IfExp) -> Node:
+        text, column = self._base(node)
+        test = self._boolean(node.test)
+        yes, no = self._unify([self.check(node.body), self.check(node.orelse)], column, "outcomes")
+        optional = test.optional or yes.optional or no.optional
+        return nodes.Choose(yes.type, optional, text, column, test, yes, no)
+
+    def call(self, node: ast.Call) -> Node:
+        text, column = self._base(node)
+        assert isinstance(node.func, ast.Name)
+        spec = FUNCTIONS.get(node.func.id)
+        if spec is None:
+            if node.func.id in UNSUPPORTED_FUNCTIONS:
+                raise ExpressionError(f"the function `{node.func.id}` is not supported yet", column)
+            raise _unknown_name(node.func.id, column, list(FUNCTIONS), "function")
+        if spec.needs_today and self._scope.today is None:
+            raise ExpressionError(f"`{spec.name}` needs today, which `where` does not know", column)
+        arguments = [self.check(argument) for argument in node.args]
+        if spec.arguments == "alike":
+            return self._call_alike(text, column, spec.name, arguments)
+        if len(arguments) != len(spec.arguments):
+            raise ExpressionError(f"`{spec.name}` takes {len(spec.arguments)} arguments", column, spec.usage)
+        arguments = [_as_date(a) if t is Type.DATE else a for a, t in zip(arguments, spec.arguments, strict=True)]
+        for argument, wanted in zip(arguments, spec.arguments, strict=True):
+            is_dates = wanted is not Type.LIST or _item_type(argument) is Type.DATE
+            if argument.type is not wanted or not is_dates:
+                raise ExpressionError(
+                    f"`{argument.text}` is not a {wanted.value} here", argument.column, spec.usage
+                )
+        assert spec.result is not None
+        optional = any(argument.optional for argument in arguments)
+        return nodes.Call(spec.result, optional, text, column, spec.name, tuple(arguments))
+
+    def _call_alike(self, text: str, column: int, name: str, arguments: list[Node]) -> Node:
+        spec = FUNCTIONS[name]
+        if len(arguments) < 2:
+            raise ExpressionError(f"`{name}` takes two arguments or more", column, spec.usage)
+        arguments = self._unify(arguments, column, f"arguments of {name}")
+        kind = arguments[0].type
+        if kind not in spec.types:
+            raise ExpressionError(f"`{name}` does not take a {kind.value}", column, spec.usage)
+        if all(isinstance(argument, Const) for argument in arguments):
+            values = [argument.value for argument in arguments if isinstance(argument, Const)]
+            untyped = all(is_untyped(argument) for argument in arguments)
+            return Const(kind, False, text, column, spec.implementation(*values), untyped)
+        combine: Callable[[list[bool]], bool] = any if spec.strict else all
+        optional = combine([argument.optional for argument in arguments])
+        return nodes.Call(kind, optional, text, column, name, tuple(arguments))
+
+    def _unify(self, operands: Sequence[Node], column: int, what: str) -> list[Node]:
+        """Bring operands to one type, as far as literals allow."""
+        types = {operand.type for operand in operands}
+        if Type.MONEY in types:
+            operands = [as_money(operand) for operand in operands]
+        if Type.DATE in types:
+            operands = [_as_date(operand) for operand in operands]
+        types = {operand.type for operand in operands}
+        if len(types) > 1:
+            found = " and ".join(sorted(kind.value for kind in types))
+            raise ExpressionError(f"{what} are {found}", column, "the same type on all of them")
+        return list(operands)
+
+
+def _item_type(node: Node) -> Type | None:
+    match node:
+        case nodes.ListOf(item=item):
+            return item
+        case nodes.Read(source=Name(type=Type.LIST, item=item)):
+            return item
+        case _:
+            return None
+
+
+def _spread(group: Node) -> list[Const]:
+    """The items of a literal list as constants."""
+    if not isinstance(group, nodes.ListOf):
+        return []
+    return [Const(group.item, False, repr(value), group.column, value, group.untyped) for value in group.values]
+
+
+def _meet_list(item: Node, group: nodes.ListOf) -> nodes.ListOf:
+    """Turn a list's literals into what is looked for among them: fen for money, bank days for dates."""
+    convert = {Type.MONEY: as_money, Type.DATE: _as_date}.get(item.type)
+    if convert is None:
+        return group
+    met = [convert(const) for const in _spread(group)]
+    values = tuple(const.value for const in met if isinstance(const, Const))
+    return replace(group, item=met[0].type, values=values, untyped=False)
+
+
+def _fold(operator: nodes.Arithmetic, left: Const, right: Const) -> int | Fraction:
+    if operator == "/" and right.value == 0:
+        raise ExpressionError("division by zero", right.column)
+    a, b = left.number, right.number
+    return _plain({"+": a + b, "-": a - b, "*": a * b}[operator] if operator != "/" else a / b)
+
+
+def _sums(operator: nodes.Arithmetic) -> str:
+    return " or ".join(f"{left.value} {operator} {right.value}" for left, right in _RESULTS[operator])
+
+
+def _unknown_name(name: str, column: int, known: Sequence[str], what: str) -> ExpressionError:
+    near = next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), None)
+    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+    return ExpressionError(f"unknown {what} `{name}`", column, f"one of {shown}" if known else None, near)
+
+
+# The parser lets only these through.
+_CHECKS: Mapping[type[ast.expr], Callable[[_Checker, Any], Node]] = {
+    ast.Constant: _Checker.constant,
+    ast.Name: _Checker.name,
+    ast.Attribute: _Checker.name,
+    ast.List: _Checker.list_of,
+    ast.Compare: _Checker.compare,
+    ast.BoolOp: _Checker.logic,
+    ast.UnaryOp: _Checker.unary,
+    ast.BinOp: _Checker.arithmetic,
+    ast.IfExp: _Checker.choose,
+    ast.Call: _Checker.call,
+}
