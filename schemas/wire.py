@@ -1,0 +1,110 @@
+"""The hot path's view of the inputs: msgspec structures with the fields of `schemas.events`.
+
+They are at least as strict as the models in what msgspec can check for free (types, words, lengths, unknown
+fields) and leave the syntax of texts to the conversion. A field that did not come is `UNSET`, so that writing
+a structure again gives exactly the fields that came.
+"""
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from schemas import events
+from schemas.journal import AccountType, Action, Direction
+
+# Typed as Any: `UNSET` is falsy and never leaves `schemas.decode`, so the fields keep their plain types.
+_ABSENT: Any = msgspec.UNSET
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+TagId = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=events.MAX_INTEGER)]
+Version = Annotated[int, msgspec.Meta(ge=1, le=events.MAX_INTEGER)]
+
+
+class _Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
+    event_id: Name
+    customer_id: str
+    occurred_at: str
+    schema_version: Version = _ABSENT
+
+
+class Transaction(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
+    account_id: Name
+    account_type: AccountType = _ABSENT
+    direction: Direction
+    amount: str
+    currency: str = _ABSENT
+    balance_after: str | None = _ABSENT
+    kind: str = _ABSENT
+    channel: Name | None = _ABSENT
+    product_id: Name | None = _ABSENT
+    product_family: Name | None = _ABSENT
+    matures_on: str | None = _ABSENT
+    own_transfer: bool = _ABSENT
+
+
+class AppEvent(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
+    action: Action
+    category: Name | None = _ABSENT
+    product_id: Name | None = _ABSENT
+    channel: Name = _ABSENT
+    dwell_ms: Count | None = _ABSENT
+
+
+class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    card_id: Name
+    kind: Literal["debit", "credit"]
+    grade: Name | None = _ABSENT
+    opened_on: str | None = _ABSENT
+    expires_on: str | None = _ABSENT
+
+
+class Holding(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    product_id: Name
+    family: Name | None = _ABSENT
+    amount: str | None = _ABSENT
+    matures_on: str | None = _ABSENT
+
+
+class Consent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    push: bool = _ABSENT
+    call: bool = _ABSENT
+    branch: bool = _ABSENT
+
+
+class Profile(_Wire, kw_only=True, forbid_unknown_fields=True):
+    opened_on: str | None = _ABSENT
+    birth_date: str | None = _ABSENT
+    gender: Literal["f", "m", "x"] | None = _ABSENT
+    marital_status: Text | None = _ABSENT
+    children_birth_dates: Annotated[list[str], msgspec.Meta(max_length=50)] = _ABSENT
+    occupation: Text | None = _ABSENT
+    industry: Text | None = _ABSENT
+    employment: events.Employment | None = _ABSENT
+    trade: Text | None = _ABSENT
+    region: Text | None = _ABSENT
+    household_income: str | None = _ABSENT
+    credit_score: Count | None = _ABSENT
+    default_history: bool | None = _ABSENT
+    collateral: str | None = _ABSENT
+    cards: Annotated[list[Card], msgspec.Meta(max_length=100)] = _ABSENT
+    holdings: Annotated[list[Holding], msgspec.Meta(max_length=500)] = _ABSENT
+    labels: Annotated[list[Name], msgspec.Meta(max_length=200)] = _ABSENT
+    owner_id: Name | None = _ABSENT
+    consent: Consent = _ABSENT
+    expected_profit: str | None = _ABSENT
+    expected_risk: str | None = _ABSENT
+
+
+class Approval(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
+    subject: Name
+    grade: Name
+    maker: Name
+    checker: Name
+    decision: Literal["approve", "reject"]
+
+
+class Feedback(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
+    tag_id: TagId
+    outcome: Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"]
