@@ -10,12 +10,13 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol
 
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.clients import UnreachableError
 from streams.settings import Settings
 from streams.unit import FencedError, OutcomeUnknownError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UNKNOWN_OUTCOMES = (OutcomeUnknownError, KafkaError, OSError, TimeoutError)
+UNKNOWN_OUTCOMES = (OutcomeUnknownError, UnreachableError, KafkaError, OSError, TimeoutError)
 """After these a task's state is thrown away and, if the partition is still ours, taken over anew."""
 
 BACKOFF_SECONDS = (0.1, 10.0)
@@ -62,7 +63,7 @@ class Fetch(list[ConsumerRecord]):
 class Intake(Protocol):
     """What a lane needs of the consumer."""
 
-    def seek(self, tp: TopicPartition, offset: int, epoch: int) -> Coroutine[None, None, None]:
+    def seek(self, tp: TopicPartition, offset: int, epoch: int) -> Awaitable[None]:
         """Read on at `offset`; what is fetched from here on carries `epoch`."""
         ...
 
@@ -116,7 +117,7 @@ class Lane:
         self._suspended = False
         self._cancelled = False
         self._runner: asyncio.Task[None] | None = None
-        self._seek_again: asyncio.Task[None] | None = None
+        self._seek_again: asyncio.Future[None] | None = None
 
     @property
     def is_live(self) -> bool:
@@ -143,7 +144,7 @@ class Lane:
             # what waits joins up to `_expected`, so reading goes on there
             self._epoch = next(_epochs)
             again = self._intake.seek(self.tp, self._expected, self._epoch)
-            self._seek_again = asyncio.create_task(again)
+            self._seek_again = asyncio.ensure_future(again)
             return
         self._expected = fetch.end
         self._waiting.append(fetch)

@@ -114,6 +114,7 @@ class Ownership:
         self._intake: Intake | None = None
         self._lanes: dict[TopicPartition, Lane] = {}
         self._claim: Claim | None = None
+        self.is_stopping = False
         self._fences_in_a_row = 0
         self._fenced_at = 0.0
         self._background: set[asyncio.Task[None]] = set()
@@ -127,9 +128,19 @@ class Ownership:
         """Partitions with a lane, taken over or not."""
         return frozenset(self._lanes)
 
-    def wanting(self) -> set[TopicPartition]:
-        """Partitions that are taken over and have room for another fetch."""
-        return {tp for tp, lane in self._lanes.items() if lane.wants_more}
+    @property
+    def claim(self) -> Claim | None:
+        """The membership under which the lanes are held."""
+        return self._claim
+
+    def wants_more(self, tp: TopicPartition) -> bool:
+        """Whether a partition is taken over and has room for another fetch; safe to ask from any thread."""
+        lane = self._lanes.get(tp)
+        return lane is not None and lane.wants_more
+
+    def fail(self, error: BaseException) -> None:
+        """Say that the worker cannot go on."""
+        self._fail(error)
 
     def all_taken_over(self) -> bool:
         """Whether every assigned partition is being processed; False before the first assignment."""
@@ -176,6 +187,7 @@ class Ownership:
 
     async def stop(self) -> None:
         """Bring every lane to rest and let go of everything."""
+        self.is_stopping = True
         await self.revoke()
         lanes, self._lanes = self._lanes, {}
         await asyncio.gather(*(lane.close() for lane in lanes.values()), *self._background)

@@ -1,0 +1,194 @@
+"""DECIDE: folds one journal partition into state and tags, one transaction a batch.
+
+The decisions themselves are `tagger.partition`; this is what joins them to Kafka. A transaction holds the changed
+customers and the meta record (changelog), the tags, and the group's offset. The meta record's `next_offset` is the
+only truth for where to go on; the group's offset is there for lag tools, and compared at a take-over.
+
+**Where to begin** (`_check_position`). With a meta record: at its `next_offset`, which must lie within the
+journal. Without one the journal counts as not begun, and that is believed only when nothing contradicts it: the
+changelog holds no customer, the group has no offset, and the journal still has its offset 0, so that nothing can
+have been missed. Ingest may well have written before decide first started. Everything else is a lost changelog,
+and refused: deciding from there would forget balances and repeat tags.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Sequence
+
+from aiokafka import ConsumerRecord, TopicPartition
+
+from schemas.journal import Activation, JournalRecord, decode_record
+from streams.activation import published
+from streams.app import group_of
+from streams.clients import committed_offsets, offset_ranges
+from streams.lane import name_of
+from streams.ownership import StageName
+from streams.restore import META_KEY, Restored, restore
+from streams.settings import Settings
+from streams.topics import CUSTOMERS, JOURNAL, TAGS
+from streams.unit import UnitOfWork, transactional_id
+from tagger.partition import Batch, Changes, Partition
+
+log = logging.getLogger(__name__)
+
+MAX_CUSTOMERS = 20_000
+"""Customers in one transaction at most: a tick at midnight may make a million deadlines due."""
+
+
+class PositionError(Exception):
+    """Changelog, group and journal contradict each other; going on could lose or repeat decisions."""
+
+
+class Rulebooks:
+    """Published rulebooks, kept in memory; what is published later is found by `refresh`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._files: dict[str, dict[str, str]] = {}
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._files
+
+    def files(self, digest: str) -> dict[str, str]:
+        """The packs' texts of a rulebook.
+
+        Raises:
+            LookupError: it was not published when last looked.
+        """
+        if digest not in self._files:
+            raise LookupError(f"expected a published rulebook {digest}, found {len(self._files)} others")
+        return self._files[digest]
+
+    async def refresh(self) -> None:
+        """Look again, read committed.
+
+        Raises:
+            MissingTopicError, UnreachableError: the topic cannot be read.
+        """
+        rulebooks = (await published(self._settings)).rulebooks
+        self._files = {digest: rulebook.files for digest, rulebook in rulebooks.items()}
+
+
+class DecideTask:
+    """Decides for one journal partition; a `streams.ownership.Task`."""
+
+    def __init__(self, settings: Settings, rulebooks: Rulebooks, journal: TopicPartition) -> None:
+        self._settings = settings
+        self._rulebooks = rulebooks
+        self._journal = journal
+        self._changelog = TopicPartition(settings.topic(CUSTOMERS), journal.partition)
+        self._tags = settings.topic(TAGS)
+        self._group = group_of(settings, "decide")
+        self._unit = UnitOfWork(
+            settings, transactional_id(settings.app, "decide", journal.topic, journal.partition)
+        )
+        self._partition: Partition | None = None
+
+    async def take_over(self) -> int:
+        """Fence, restore, position.
+
+        Raises:
+            PositionError: where to go on cannot be trusted.
+            HangingTransactionError: the changelog's end cannot be read.
+        """
+        await self._unit.fence()
+        restored = await restore(self._settings, self._changelog)
+        await self._rulebooks.refresh()
+        partition = Partition(
+            self._settings.core(), self._rulebooks.files, customers=restored.customers, meta=restored.meta
+        )
+        await self._check_position(restored, partition.next_offset)
+        self._partition = partition
+        return partition.next_offset
+
+    async def process(self, records: Sequence[ConsumerRecord]) -> None:
+        """Fold a fetch, in as many transactions as its size asks for."""
+        partition = self._partition
+        assert partition is not None, "take_over() comes before process()"
+        settings = self._settings
+        batch = partition.batch(MAX_CUSTOMERS)
+        folded = 0
+        for offset, record in self._decoded(records, partition.next_offset):
+            if type(record) is Activation and record.digest not in self._rulebooks:
+                await self._rulebooks.refresh()
+            while not batch.fold(offset, record):
+                batch, folded = await self._commit(partition, batch), 0
+            folded += 1
+            if folded >= settings.batch_records or batch.size_bytes >= settings.batch_bytes:
+                batch, folded = await self._commit(partition, batch), 0
+        if folded:
+            await self._commit(partition, batch)
+
+    async def idle(self, caught_up: bool) -> None:
+        """Nothing: time comes in the journal."""
+
+    async def release(self) -> None:
+        self._partition = None
+        await self._unit.close()
+
+    def _decoded(self, records: Sequence[ConsumerRecord], next_offset: int) -> Iterator[tuple[int, JournalRecord]]:
+        for record in records:
+            if record.offset >= next_offset:
+                yield record.offset, decode_record(record.value)
+
+    async def _commit(self, partition: Partition, batch: Batch) -> Batch:
+        changes = batch.finish()
+        await self._write(changes)
+        partition.merge(changes)
+        await asyncio.sleep(0)
+        return partition.batch(MAX_CUSTOMERS)
+
+    async def _write(self, changes: Changes) -> None:
+        number = self._journal.partition
+        async with self._unit.begin() as transaction:
+            append = transaction.append
+            changelog, tags = self._changelog.topic, self._tags
+            for customer, state in changes.customers:
+                append(changelog, number, customer.encode(), state)
+            append(changelog, number, META_KEY, changes.meta)
+            for customer, tag in changes.tags:
+                append(tags, number, customer.encode(), tag)
+            transaction.offsets(self._group, {self._journal: (changes.next_offset, "")})
+            await transaction.commit()
+
+    async def _check_position(self, restored: Restored, next_offset: int) -> None:
+        settings, journal = self._settings, self._journal
+        name = name_of(journal)
+        found = (await committed_offsets(settings, self._group, [journal])).get(journal)
+        committed = found.offset if found is not None else None
+        begin, end = (await offset_ranges(settings, [journal]))[journal]
+        if restored.meta is None and (restored.customers or committed is not None or begin > 0):
+            raise PositionError(
+                f"expected a meta record in {name_of(self._changelog)}, found none, while it holds "
+                f"{len(restored.customers)} customers, the group's offset of {name} is {committed}, and the "
+                f"journal begins at {begin}: the changelog is lost. Restore it, or give the deployment a new "
+                "`app` and an empty changelog to decide the whole journal again"
+            )
+        if not begin <= next_offset <= end:
+            raise PositionError(
+                f"expected to go on at offset {next_offset} of {name}, found the journal from {begin} to {end}"
+            )
+        if committed is not None and committed > next_offset:
+            raise PositionError(
+                f"expected the group's offset of {name} at most {next_offset}, which the changelog states, "
+                f"found {committed}: the changelog's end is lost"
+            )
+        if committed is not None and committed < next_offset:
+            log.warning(
+                "group offset behind the changelog, which counts",
+                extra={"partition": name, "group_offset": committed, "next_offset": next_offset},
+            )
+
+
+class Decide:
+    """The stage `decide`; a `streams.ownership.Stage`."""
+
+    name: StageName = "decide"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._rulebooks = Rulebooks(settings)
+        self.topics = [settings.topic(JOURNAL)]
+
+    def make_task(self, tp: TopicPartition) -> DecideTask:
+        return DecideTask(self._settings, self._rulebooks, tp)
