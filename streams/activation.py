@@ -145,8 +145,8 @@ async def bootstrap(settings: Settings) -> str | None:
             # Another worker does the same; apart in time, one of us gets through.
             await asyncio.sleep(random.uniform(*_WAIT_SECONDS))
     raise UnreachableError(
-        f"expected to activate the packs in {settings.rules} at {settings.bootstrap}, gave up after {_TRIES} tries: "
-        "each time another writer came in between or the outcome stayed unknown"
+        f"expected to activate the packs in {settings.rules} at {settings.bootstrap}, gave up after {_TRIES} "
+        "tries: each time another writer came in between or the outcome stayed unknown"
     )
 
 

@@ -5,7 +5,9 @@ deployment moves customers away from their state, and a shortened retention dele
 worker runs it at start.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -36,6 +38,7 @@ INPUT_MESSAGE_BYTES = 16 * 1024 * 1024
 # Above a record's own limit: the framing of a batch, and the key.
 _FRAMING_BYTES = 48_576
 _DAY_MS = 86_400_000
+_PROPAGATION_SECONDS = 5.0
 # A state that was deleted must stay readable as deleted for a view that is behind.
 _TOMBSTONE_MS = 7 * _DAY_MS
 
@@ -114,23 +117,29 @@ async def create(settings: Settings) -> list[str]:
         UnreachableError: no broker answers.
         aiokafka.errors.KafkaError: the broker refused one, such as more replicas than brokers.
     """
+    specs = topic_specs(settings)
     async with open_admin(settings, "create topics") as admin:
-        present = set(await admin.list_topics())
-        wanted = [spec for spec in topic_specs(settings) if spec.name not in present]
-        if not wanted:
-            return []
-        new = [
-            NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.config) for spec in wanted
-        ]
-        response = await admin.create_topics(new)
-    created = []
-    for name, code, message in response.topic_errors:
-        error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:
-            raise error(f"topic {name}: {message or error.description}")
-        if not code:
-            created.append(name)
+        # The controller knows what exists; a broker's metadata may be a moment behind.
+        response = await admin.create_topics(
+            [NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=spec.config) for spec in specs]
+        )
+        created = []
+        for name, code, message in response.topic_errors:
+            error = for_code(code)
+            if code and error is not TopicAlreadyExistsError:
+                raise error(f"topic {name}: {message or error.description}")
+            if not code:
+                created.append(name)
+        await _until_known(admin, created)
     return created
+
+
+async def _until_known(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
+    """Wait until brokers' metadata shows the topics, so that what comes next finds them."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PROPAGATION_SECONDS):
+            while set(names) - set(await admin.list_topics()):  # noqa: ASYNC110 - nobody tells us
+                await asyncio.sleep(0.05)
 
 
 async def check(settings: Settings) -> list[Difference]:

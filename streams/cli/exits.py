@@ -1,0 +1,36 @@
+"""Exit codes of contracts.md §5: 0 fine, 1 not so, 2 wrong usage or configuration, 3 unreachable."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import click
+from aiokafka.errors import KafkaError
+
+from streams.clients import MissingTopicError, UnreachableError
+
+NOT_SO = 1
+BAD_CONFIGURATION = 2
+UNREACHABLE = 3
+
+Answer = TypeVar("Answer")
+
+
+class CommandError(click.ClickException):
+    """Ends the command: the message on standard error, and this exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def run(work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Run a command's asynchronous part; what may go wrong with a broker becomes its exit code."""
+    try:
+        return asyncio.run(work)
+    except UnreachableError as error:
+        raise CommandError(str(error), UNREACHABLE) from error
+    except MissingTopicError as error:
+        raise CommandError(str(error), BAD_CONFIGURATION) from error
+    except KafkaError as error:
+        raise CommandError(f"the broker refused: {error}", UNREACHABLE) from error
