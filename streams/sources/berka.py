@@ -67,7 +67,7 @@ class Row(NamedTuple):
 
 
 def read_berka(
-    source: Path, zone: str, *, profiles: bool = False, notes: Counter[str] | None = None
+    source: Path, zone: str, *, profiles: bool = False, prefix: str = "", notes: Counter[str] | None = None
 ) -> Iterator[SourceRecord]:
     """Read transactions, and on request profiles, in booking order.
 
@@ -75,6 +75,7 @@ def read_berka(
         source: `trans.asc`, or the folder that holds it (and the other files, for profiles).
         zone: the bank's time zone.
         profiles: also yield each account's owner as a profile, on the day the account was opened.
+        prefix: put before every account's number to make the customer's id.
         notes: is added to: `account-days`, `chained`, `unchained` (kept in file order), `broken rows`.
 
     Raises:
@@ -82,14 +83,14 @@ def read_berka(
     """
     path = source / "trans.asc" if source.is_dir() else source
     notes = Counter() if notes is None else notes
-    waiting = read_profiles(path.parent, zone) if profiles else []
+    waiting = read_profiles(path.parent, zone, prefix) if profiles else []
     balances: dict[str, int] = {}
     for day, rows, broken in _days(_lines(path)):
         notes["broken rows"] += len(broken)
         if day is not None:
             while waiting and waiting[-1].day <= day:
                 yield waiting.pop().record
-            yield from _day_records(day, _in_booking_order(rows, balances, notes), ZoneInfo(zone))
+            yield from _day_records(day, _in_booking_order(rows, balances, notes), ZoneInfo(zone), prefix)
         yield from (SourceRecord(TRANSACTIONS, None, raw) for raw in broken)
 
 
@@ -169,14 +170,15 @@ def _in_booking_order(rows: list[Row], balances: dict[str, int], notes: Counter[
     return ordered
 
 
-def _day_records(day: date, rows: list[Row], zone: ZoneInfo) -> Iterator[SourceRecord]:
+def _day_records(day: date, rows: list[Row], zone: ZoneInfo, prefix: str) -> Iterator[SourceRecord]:
     begins = datetime(day.year, day.month, day.day, _DAY_BEGINS_HOUR, tzinfo=zone)
     step = min(timedelta(seconds=1), _BUSINESS_HOURS / max(1, len(rows)))
     for place, row in enumerate(rows):
         occurred_at = begins + place * step
+        customer_id = prefix + row.account_id
         value = {
             "event_id": row.trans_id,
-            "customer_id": row.account_id,
+            "customer_id": customer_id,
             "occurred_at": occurred_at.isoformat(),
             "account_id": row.account_id,
             "direction": row.direction,
@@ -184,4 +186,4 @@ def _day_records(day: date, rows: list[Row], zone: ZoneInfo) -> Iterator[SourceR
             "balance_after": row.balance,
             "kind": row.kind,
         }
-        yield SourceRecord(TRANSACTIONS, row.account_id.encode(), msgspec.json.encode(value))
+        yield SourceRecord(TRANSACTIONS, customer_id.encode(), msgspec.json.encode(value))

@@ -20,11 +20,12 @@ class OpeningProfile(NamedTuple):
     record: SourceRecord
 
 
-def read_profiles(folder: Path, zone: str) -> list[OpeningProfile]:
+def read_profiles(folder: Path, zone: str, prefix: str = "") -> list[OpeningProfile]:
     """Read every account's profile as of 00:00 of the day it was opened, the latest first.
 
     Args:
         folder: holds `account.asc`, `disp.asc`, `client.asc` and `district.asc`.
+        prefix: put before every account's number to make the customer's id.
 
     Raises:
         SourceError: one of them is missing or has other columns.
@@ -40,16 +41,17 @@ def read_profiles(folder: Path, zone: str) -> list[OpeningProfile]:
     for account in _table(folder / "account.asc", "district_id"):
         opened = _date(account["date"])
         birth_date, gender = _birth(clients[owner[account["account_id"]]])
+        customer_id = prefix + account["account_id"]
         value = {
             "event_id": f"opened-{account['account_id']}",
-            "customer_id": account["account_id"],
+            "customer_id": customer_id,
             "occurred_at": datetime(opened.year, opened.month, opened.day, tzinfo=ZoneInfo(zone)).isoformat(),
             "opened_on": opened.isoformat(),
             "birth_date": birth_date.isoformat(),
             "gender": gender,
             "region": regions[account["district_id"]],
         }
-        record = SourceRecord(PROFILES, account["account_id"].encode(), msgspec.json.encode(value))
+        record = SourceRecord(PROFILES, customer_id.encode(), msgspec.json.encode(value))
         profiles.append(OpeningProfile(opened, record))
     return sorted(profiles, key=lambda profile: profile.day, reverse=True)
 

@@ -79,6 +79,13 @@ def read_jsonl(
             notes["broken lines"] += 1
 
 
+def topics_of(source: Path, topic: str | None = None) -> frozenset[str] | None:
+    """The topics that a file's good lines name; None for standard input, which can be read only once."""
+    if str(source) == "-":
+        return None
+    return frozenset(record.topic for record in read_jsonl(source, topic=topic, keep_going=True))
+
+
 def parse_line(line: bytes, topic: str | None = None) -> SourceRecord:
     """Read one line.
 

@@ -23,12 +23,13 @@ INVENTED_CHANNEL = "taobao-invented"
 _LINE = re.compile(rb"([0-9]{1,18}),([0-9]{1,18}),([0-9]{1,18}),(pv|fav|cart|buy),([0-9]{1,11})")
 
 
-def read_taobao(source: Path, *, notes: Counter[str] | None = None) -> Iterator[SourceRecord]:
+def read_taobao(source: Path, *, prefix: str = "", notes: Counter[str] | None = None) -> Iterator[SourceRecord]:
     """Read behaviours in file order, one line at a time.
 
     Args:
         source: a CSV file without a header, or the folder that holds `slice.csv`:
             user, item, category, behaviour, epoch seconds.
+        prefix: put before every user's number to make the customer's id.
         notes: is added to: `broken rows`, passed on as they stand.
 
     Raises:
@@ -42,7 +43,7 @@ def read_taobao(source: Path, *, notes: Counter[str] | None = None) -> Iterator[
                 raw = line.rstrip(b"\r\n")
                 match = _LINE.fullmatch(raw)
                 if match:
-                    yield _app_event(*(field.decode() for field in match.groups()))
+                    yield _app_event(prefix, *(field.decode() for field in match.groups()))
                 elif number == 1:
                     raise SourceError(
                         f"{path}: expected user,item,category,pv|fav|cart|buy,epoch seconds; got {raw[:64]!r}"
@@ -54,17 +55,19 @@ def read_taobao(source: Path, *, notes: Counter[str] | None = None) -> Iterator[
         raise SourceError(f"{path}: cannot be read as Taobao's CSV: {error.strerror}") from error
 
 
-def _app_event(user: str, item: str, category: str, behaviour: str, seconds: str) -> SourceRecord:
+def _app_event(prefix: str, *fields: str) -> SourceRecord:
+    user, item, category, behaviour, seconds = fields
+    customer_id = prefix + user
     value = {
         "event_id": f"{user}-{item}-{behaviour}-{seconds}",
-        "customer_id": user,
+        "customer_id": customer_id,
         "occurred_at": datetime.fromtimestamp(int(seconds), UTC).isoformat(),
         "action": ACTIONS[behaviour],
         "category": invented_category(category),
         "product_id": item,
         "channel": INVENTED_CHANNEL,
     }
-    return SourceRecord(APP_EVENTS, user.encode(), msgspec.json.encode(value))
+    return SourceRecord(APP_EVENTS, customer_id.encode(), msgspec.json.encode(value))
 
 
 def invented_category(category_id: str) -> str:
