@@ -18,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from aiokafka import ConsumerRecord, TopicPartition
 
 from schemas.journal import Activation, JournalRecord, decode_record
-from streams.activation import published
 from streams.app import group_of
 from streams.clients import committed_offsets, offset_ranges
 from streams.lane import name_of
@@ -65,6 +64,8 @@ class Rulebooks:
         Raises:
             MissingTopicError, UnreachableError: the topic cannot be read.
         """
+        from streams.activation import published  # noqa: PLC0415 - checks packs, which a partition does not need
+
         rulebooks = (await published(self._settings)).rulebooks
         self._files = {digest: rulebook.files for digest, rulebook in rulebooks.items()}
 
@@ -72,9 +73,16 @@ class Rulebooks:
 class DecideTask:
     """Decides for one journal partition; a `streams.ownership.Task`."""
 
-    def __init__(self, settings: Settings, rulebooks: Rulebooks, journal: TopicPartition) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        rulebooks: Rulebooks,
+        journal: TopicPartition,
+        make_partition: type[Partition],
+    ) -> None:
         self._settings = settings
         self._rulebooks = rulebooks
+        self._make_partition = make_partition
         self._journal = journal
         self._changelog = TopicPartition(settings.topic(CUSTOMERS), journal.partition)
         self._tags = settings.topic(TAGS)
@@ -94,7 +102,7 @@ class DecideTask:
         await self._unit.fence()
         restored = await restore(self._settings, self._changelog)
         await self._rulebooks.refresh()
-        partition = Partition(
+        partition = self._make_partition(
             self._settings.core(), self._rulebooks.files, customers=restored.customers, meta=restored.meta
         )
         await self._check_position(restored, partition.next_offset)
@@ -181,14 +189,26 @@ class DecideTask:
 
 
 class Decide:
-    """The stage `decide`; a `streams.ownership.Stage`."""
+    """The stage `decide`; a `streams.ownership.Stage`.
+
+    Args:
+        make_partition: what decides, once per owned partition; tests and benchmarks of the transport give
+            another one of the same shape.
+        rulebooks: where published packs are found; the topic when None.
+    """
 
     name: StageName = "decide"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        make_partition: type[Partition] = Partition,
+        rulebooks: Rulebooks | None = None,
+    ) -> None:
         self._settings = settings
-        self._rulebooks = Rulebooks(settings)
+        self._make_partition = make_partition
+        self._rulebooks = Rulebooks(settings) if rulebooks is None else rulebooks
         self.topics = [settings.topic(JOURNAL)]
 
     def make_task(self, tp: TopicPartition) -> DecideTask:
-        return DecideTask(self._settings, self._rulebooks, tp)
+        return DecideTask(self._settings, self._rulebooks, tp, self._make_partition)

@@ -1,0 +1,107 @@
+"""The command `tagger`: settings, then one of its commands, each imported only when it is asked for.
+
+Exit codes (contracts.md §5): 0 fine, 1 the thing asked about is not so, 2 wrong usage or bad configuration, 3 a
+part is unreachable.
+"""
+
+import importlib
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from streams.settings import load_settings
+
+BAD_CONFIGURATION = 2
+_OURS = ("schemas", "tagger", "streams")
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("streams.cli.demo", "demo"),
+    "worker": ("streams.cli.worker", "worker"),
+    "replay": ("streams.cli.publish", "replay"),
+    "simulate": ("streams.cli.publish", "simulate"),
+    "backtest": ("streams.cli.history", "backtest"),
+    "features": ("streams.cli.history", "features"),
+    "rules": ("streams.cli.rules", "rules"),
+    "customers": ("streams.cli.look", "customers"),
+    "tags": ("streams.cli.look", "tags"),
+    "dead-letters": ("streams.cli.look", "dead_letters"),
+    "topics": ("streams.cli.topics", "topics"),
+    "contracts": ("streams.cli.contracts", "contracts"),
+}
+"""Command → module and function."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command when it is run or described, so that one that is not there hides no other."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for name in COMMANDS if self.get_command(ctx, name) is not None]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, function = COMMANDS[cmd_name]
+        try:
+            command = getattr(importlib.import_module(module), function)
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] not in _OURS:
+                raise
+            return None
+        assert isinstance(command, click.Command)
+        return command
+
+
+class SettingsProblem(click.ClickException):
+    """The settings are not what they must be."""
+
+    exit_code = BAD_CONFIGURATION
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--config",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="TAGGER_CONFIG",
+    help="TOML file of settings; TAGGER_* variables go before it.",
+)
+@click.option("--bootstrap", metavar="HOST:PORT", help="Kafka bootstrap addresses, comma separated.")
+@click.version_option(package_name="tagger")
+@click.pass_context
+def main(context: click.Context, config: Path | None, bootstrap: str | None) -> None:
+    """Tag a bank's customers from their transactions and app events.
+
+    To look around, with nothing but this package: `tagger demo`. On a Kafka of your own: `tagger topics create`,
+    then `tagger worker`, then `tagger simulate` or `tagger replay`, then `tagger tags list`.
+
+    Settings come from --config, or from TAGGER_* variables such as TAGGER_BOOTSTRAP=broker:9092; docs/settings.md
+    lists them.
+    """
+    if context.resilient_parsing:
+        return
+    try:
+        context.obj = load_settings(config, bootstrap=bootstrap)
+    except FileNotFoundError as error:
+        raise SettingsProblem(str(error)) from error
+    except ValidationError as error:
+        raise SettingsProblem(_told(error)) from error
+    except (SettingsError, ValueError) as error:
+        raise SettingsProblem(f"the settings cannot be read: {error}") from error
+
+
+def _told(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors(include_url=False, include_context=False):
+        name = ".".join(str(part) for part in item["loc"])
+        problem = "no such setting" if item["type"] == "extra_forbidden" else item["msg"]
+        lines.append(f"setting {name} (TAGGER_{name.upper()}): {problem}, got {item['input']!r}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
