@@ -80,6 +80,10 @@ class Child:
         if self.running:
             os.kill(self.pid, number)
 
+    def wait(self) -> int:
+        """Wait until it ends by itself; returns the exit code."""
+        return self._process.wait()
+
     def stop(self, timeout: float = 20.0) -> int:
         """End it gracefully, by force after `timeout` seconds; returns the exit code."""
         self.signal(signal.SIGCONT)

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     )
     transaction_timeout_ms: int = Field(15_000, ge=1000, description="After which the broker aborts a transaction.")
     session_timeout_ms: int = Field(10_000, ge=1000, description="After which the broker gives up a silent worker.")
+    heartbeat: Path | None = Field(None, description="File that a worker touches every second, for health checks.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @classmethod

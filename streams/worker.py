@@ -21,6 +21,7 @@ from streams.app import StageApp, build_app
 from streams.clients import MissingTopicError, UnreachableError
 from streams.decide import PositionError
 from streams.fetch import InputLostError
+from streams.heartbeat import beat
 from streams.logs import describe, tell
 from streams.ownership import Stage, StageName
 from streams.restore import HangingTransactionError
@@ -165,6 +166,7 @@ class Worker:
         gc.disable()
         work = [
             asyncio.create_task(self._collect_garbage()),
+            asyncio.create_task(self._beat()),
             *(asyncio.create_task(self._run_app(app)) for app in self.apps),
         ]
         try:
@@ -187,6 +189,12 @@ class Worker:
             await app._crashed.wait()
             self.fail(app.crash_reason or RuntimeError("a Faust service crashed"))
         except Exception as error:
+            self.fail(error)
+
+    async def _beat(self) -> None:
+        try:
+            await beat(self._settings.heartbeat)
+        except OSError as error:
             self.fail(error)
 
     async def _shut_down(self) -> None:
