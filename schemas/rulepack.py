@@ -22,7 +22,6 @@ from schemas.packscalars import (
     Integer,
     LastMoment,
     Moment,
-    Number,
     Share,
     Slug,
     Text,

@@ -1,0 +1,289 @@
+"""What is wrong with a pack beyond its shape: names, types, references between rules, cycles.
+
+Every check yields problems and goes on, so that an analyst mends a pack in one go.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from schemas.rulepack import (
+    ActiveRule,
+    Case,
+    Conversion,
+    Derived,
+    GivenFeedback,
+    LadderRule,
+    LevelOf,
+    Pack,
+    RecordFilter,
+    RuleModel,
+    SignalRule,
+    Sum,
+    Top,
+    nearest,
+)
+from tagger.expr.compile import compile_expression
+from tagger.expr.errors import ExpressionError
+from tagger.expr.fields import record_scope
+from tagger.expr.parse import referenced_names
+from tagger.expr.scope import Scope, Type
+from tagger.packnames import RESERVED, NameTable, UnresolvedNameError, record_field
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong at a path of a pack."""
+
+    path: Path
+    error: ExpressionError
+
+
+Problems = Iterator[Problem]
+
+
+def check_pack(pack: Pack, table: NameTable) -> Problems:
+    """Everything wrong with a pack whose shape is right."""
+    yield from _check_names(pack)
+    for name, feature in pack.features.items():
+        for step, attempt in _feature_attempts(pack, feature, table):
+            yield from _attempt(("features", name, step), attempt)
+    for name, rule in pack.rules.items():
+        yield from _check_rule(("rules", name), pack, rule, table)
+    for index, case in enumerate(pack.cases):
+        yield from _check_case(("cases", index), pack, case, table)
+
+
+def find_cycles(table: NameTable) -> Iterator[tuple[str, Path, ExpressionError]]:
+    """Features and rules that depend on themselves: pack, path and error, each cycle once."""
+    edges = _dependencies(table)
+    done: set[str] = set()
+    for start in edges:
+        trail: list[str] = []
+        stack = [(start, iter(edges[start]))] if start not in done else []
+        while stack:
+            node, following = stack[-1]
+            if not trail or trail[-1] != node:
+                trail.append(node)
+            child = next((c for c in following if c in edges and c not in done), None)
+            if child is None:
+                done.add(node)
+                trail.pop()
+                stack.pop()
+            elif child in trail:
+                cycle = [*trail[trail.index(child) :], child]
+                yield (*_home(child, table), ExpressionError(f"depends on itself: {' → '.join(cycle)}"))
+                done.add(child)
+            else:
+                stack.append((child, iter(edges[child])))
+
+
+def resolve_cuts(pack: Pack) -> tuple[Pack, list[Problem]]:
+    """Put the numbers of settings where a ladder's levels name them."""
+    problems: list[Problem] = []
+    rules: dict[str, Any] = {}
+    for name, rule in pack.rules.items():
+        if not isinstance(rule, LadderRule) or rule.by is None:
+            continue
+        levels: dict[str, Decimal | str] = {}
+        for level, cut in rule.levels.items():
+            number = cut if isinstance(cut, Decimal) else _setting(pack, cut)
+            if number is None and not (cut == "otherwise" and level == rule.otherwise):
+                problems.append(Problem(("rules", name, "levels", level), _unknown_cut(pack, str(cut))))
+            levels[level] = cut if number is None else number
+        rules[name] = rule.model_copy(update={"levels": levels})
+    return pack.model_copy(update={"rules": {**pack.rules, **rules}}), problems
+
+
+def _setting(pack: Pack, name: str) -> Decimal | None:
+    first, _, part = name.partition(".")
+    found = pack.settings.get(first)
+    if isinstance(found, Mapping):
+        return found.get(part)
+    return found if not part else None
+
+
+def _unknown_cut(pack: Pack, cut: str) -> ExpressionError:
+    names = [
+        f"{name}.{part}" if part else name
+        for name, value in pack.settings.items()
+        for part in (value if isinstance(value, Mapping) else [""])
+    ]
+    return ExpressionError(
+        f"`{cut}` is neither a number nor a setting", 0, "a number or the name of a setting", nearest(cut, names)
+    )
+
+
+def _attempt(path: Path, action: Callable[[], object]) -> Problems:
+    try:
+        action()
+    except UnresolvedNameError:
+        return
+    except ExpressionError as error:
+        yield Problem(path, error)
+
+
+def _compiles(path: Path, text: str, scope: Scope, expected: Type | None = Type.BOOLEAN) -> Problems:
+    return _attempt(path, lambda: compile_expression(text, scope, expected))
+
+
+def _check_names(pack: Pack) -> Problems:
+    for section, names in (("settings", pack.settings), ("features", pack.features)):
+        for name in names:
+            if name in RESERVED:
+                yield Problem(
+                    (section, name), ExpressionError(f"`{name}` means something already", 0, "another name")
+                )
+    for name in pack.features:
+        if name in pack.settings:
+            error = ExpressionError(f"`{name}` is a setting of this pack too", 0, "another name")
+            yield Problem(("features", name), error)
+
+
+def _feature_attempts(pack: Pack, model: object, table: NameTable) -> Iterator[tuple[str, Callable[[], object]]]:
+    match model:
+        case Sum(source=source, field=field):
+            yield "sum", lambda: record_field(source, field, (Type.MONEY, Type.NUMBER))
+        case Top(source=source, field=field):
+            yield "top", lambda: record_field(source, field, (Type.TEXT,))
+        case LevelOf(rule=rule):
+            yield "level", lambda: table.ladder(rule)
+        case ActiveRule(rule=rule):
+            yield "active", lambda: table.rule(rule)
+        case Derived(text=text):
+            yield "expr", lambda: compile_expression(text, table.scope(pack), None)
+    where, source_name = getattr(model, "where", None), getattr(model, "source", None)
+    if where is not None and source_name is not None:
+        yield "where", lambda: compile_expression(where, record_scope(source_name, pack.settings), Type.BOOLEAN)
+
+
+def _check_rule(path: Path, pack: Pack, rule: RuleModel, table: NameTable) -> Problems:
+    is_watch = isinstance(rule, SignalRule) and rule.after is not None
+    scope = table.scope(pack, retained=is_watch)
+    if isinstance(rule, SignalRule):
+        yield from _compiles((*path, "when"), rule.when, scope)
+        if rule.until is not None:
+            yield from _compiles((*path, "until"), rule.until, scope)
+        if rule.after is not None:
+            yield from _check_filter((*path, "after"), pack, rule.after)
+    if isinstance(rule, LadderRule):
+        yield from _check_ladder(path, rule, scope)
+    if rule.converts is not None:
+        yield from _check_filter((*path, "converts"), pack, rule.converts)
+        if rule.converts.when is not None:
+            yield from _compiles((*path, "converts", "when"), rule.converts.when, scope)
+    if rule.refresh is not None:
+        yield from _check_read((*path, "refresh"), rule.refresh, scope)
+
+
+def _check_filter(path: Path, pack: Pack, records: RecordFilter | Conversion) -> Problems:
+    if records.event is not None and records.where is not None:
+        yield from _compiles((*path, "where"), records.where, record_scope(records.event, pack.settings))
+
+
+def _check_ladder(path: Path, rule: LadderRule, scope: Scope) -> Problems:
+    if rule.by is None:
+        for level, condition in rule.levels.items():
+            if level != rule.otherwise:
+                yield from _compiles((*path, "levels", level), str(condition), scope)
+        return
+
+    def measured() -> None:
+        assert rule.by is not None
+        kind = compile_expression(rule.by, scope, None).type
+        if kind not in {Type.MONEY, Type.NUMBER}:
+            raise ExpressionError(f"levels are told apart by a {kind.value}", 0, "money or a number")
+
+    yield from _attempt((*path, "by"), measured)
+
+
+def _check_read(path: Path, name: str, scope: Scope) -> Problems:
+    def read() -> None:
+        if compile_expression(name, scope, None).reads != (name,):
+            raise ExpressionError(f"`{name}` is not a single feature", 0, "the name of a feature")
+
+    return _attempt(path, read)
+
+
+def _check_case(path: Path, pack: Pack, case: Case, table: NameTable) -> Problems:
+    for index, name in enumerate(case.rules or ()):
+        yield from _attempt((*path, "rules", index), partial(table.rule, name))
+    for index, given in enumerate(case.given):
+        if isinstance(given, GivenFeedback):
+            place = (*path, "given", index, "feedback", "rule")
+            yield from _attempt(place, partial(table.rule, given.feedback.rule))
+    looked_at = case.rules if case.rules is not None else tuple(pack.rules)
+    for index, expected in enumerate(case.expect):
+        place = (*path, "expect", index)
+        yield from _attempt((*place, expected.change), partial(table.rule, expected.rule))
+        if expected.rule not in table.rules:
+            continue
+        if expected.level is not None:
+            yield from _attempt((*place, "level"), partial(_has_level, table, expected.rule, expected.level))
+        if expected.rule not in looked_at:
+            error = ExpressionError(
+                f"`{expected.rule}` is not looked at here", 0, f"one of {', '.join(looked_at)}"
+            )
+            yield Problem((*place, expected.change), error)
+    for name in case.features:
+        yield from _check_read((*path, "features", name), name, table.scope(pack))
+
+
+def _has_level(table: NameTable, rule: str, level: str) -> None:
+    _, ladder = table.ladder(rule)
+    if level not in ladder.levels:
+        raise ExpressionError(
+            f"`{rule}` has no level `{level}`",
+            0,
+            f"one of {', '.join(ladder.levels)}",
+            nearest(level, ladder.levels),
+        )
+
+
+def _dependencies(table: NameTable) -> dict[str, list[str]]:
+    """Edges between `pack.feature` and rules (`rule name`), as far as expressions can be read."""
+    edges: dict[str, list[str]] = {}
+    for pack in table.packs.values():
+        for name, model in pack.features.items():
+            match model:
+                case LevelOf(rule=rule) | ActiveRule(rule=rule):
+                    edges[f"{pack.pack}.{name}"] = [f"rule {rule}"]
+                case Derived(text=text):
+                    edges[f"{pack.pack}.{name}"] = _features_in(pack, [text])
+        for name, rule_model in pack.rules.items():
+            edges[f"rule {name}"] = _features_in(pack, rule_expressions(rule_model))
+    return edges
+
+
+def rule_expressions(rule: RuleModel) -> list[str]:
+    """The expressions of a rule that read features."""
+    texts = [rule.converts.when if rule.converts else None]
+    if isinstance(rule, SignalRule):
+        texts += [rule.when, rule.until]
+    if isinstance(rule, LadderRule):
+        texts.append(rule.by)
+        texts += [str(value) for value in rule.levels.values()] if rule.by is None else []
+    return [text for text in texts if text is not None and text != "otherwise"]
+
+
+def _features_in(pack: Pack, texts: list[str]) -> list[str]:
+    found: list[str] = []
+    for text in texts:
+        try:
+            names = referenced_names(text)
+        except ExpressionError:
+            continue
+        found += [f"{pack.pack}.{name.partition('.')[0]}" for name in names]
+    return found
+
+
+def _home(node: str, table: NameTable) -> tuple[str, Path]:
+    if node.startswith("rule "):
+        name = node.removeprefix("rule ")
+        return table.rules[name][0].pack, ("rules", name)
+    pack, _, feature = node.partition(".")
+    return pack, ("features", feature)

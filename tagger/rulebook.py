@@ -1,0 +1,359 @@
+"""Packs → a rulebook: every pack read, every expression checked, every error of every pack at once.
+
+The digest covers what decides: settings, features and rules with their order, all packs together. Titles,
+sources, cases, comments and file names are left out, so that a better-worded pack is the same rulebook; the
+version is left out too, so that it names a state of the rules without being one.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from schemas.packscalars import Window, parse_number
+from schemas.rulepack import GIVEN_MODELS, MODELS_BY_STEP, GivenTick, Pack, RuleModel, nearest
+from tagger.expr.errors import ExpressionError
+from tagger.packcheck import check_pack, find_cycles, resolve_cuts
+from tagger.packnames import NameTable
+from tagger.yamltree import Place, Tree, YamlProblem, read_tree
+
+MANIFEST = "rulebook.yaml"
+POLICY = "policy.yaml"
+MAX_FILES = 200
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}", re.ASCII)
+_LEFT_OUT_OF_DIGEST: dict[str, Any] = {
+    "title": True,
+    "source": True,
+    "cases": True,
+    "rules": {"__all__": {"title"}},
+}
+
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class PackError:
+    """One thing wrong with a pack.
+
+    Attributes:
+        line, column: from 1.
+        expected: what would have been right.
+        nearest: the right name most like the wrong one.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+    expected: str | None = None
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        expected = f"; expected {self.expected}" if self.expected else ""
+        near = f"; did you mean `{self.nearest}`?" if self.nearest else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.message}{expected}{near}"
+
+
+class RulebookError(ValueError):
+    """Packs that cannot be used.
+
+    Attributes:
+        errors: all of them, by file, line and column.
+    """
+
+    def __init__(self, errors: Iterable[PackError]) -> None:
+        self.errors = sorted(set(errors), key=lambda e: (e.file, e.line, e.column, e.message))
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+@dataclass(frozen=True)
+class Rulebook:
+    """All packs of one version.
+
+    Attributes:
+        version: from `rulebook.yaml`, "0" without it.
+        digest: 16 hex digits of what decides.
+        packs: by pack name; settings overridden, ladders' cuts resolved to numbers.
+        files: the texts it was read from.
+    """
+
+    version: str
+    digest: str
+    packs: tuple[Pack, ...]
+    files: Mapping[str, str]
+    trees: Mapping[str, Tree]
+
+    @property
+    def name(self) -> str:
+        """As tags carry it: version and the digest's first 8 digits."""
+        return f"{self.version}:{self.digest[:8]}"
+
+    @cached_property
+    def table(self) -> NameTable:
+        """Names and types of every pack's expressions."""
+        return NameTable({pack.pack: pack for pack in self.packs})
+
+    @cached_property
+    def rules(self) -> dict[str, tuple[Pack, RuleModel]]:
+        """Every rule with its pack, by name, in order of packs and then of the pack."""
+        return {name: (pack, rule) for pack in self.packs for name, rule in pack.rules.items()}
+
+    def error_at(self, pack: str, path: tuple[str | int, ...], message: str, expected: str | None) -> PackError:
+        """A finding about a pack's path, with its place."""
+        for file, tree in self.trees.items():
+            if tree.value["pack"].value == pack:
+                _, place = tree.find(path)
+                return PackError(file, place.line, place.column, message, expected)
+        raise KeyError(pack)
+
+
+def read_rulebook(files: Mapping[str, str], overrides: Overrides | None = None) -> Rulebook:
+    """Read packs.
+
+    Args:
+        files: file name → YAML text. `rulebook.yaml` holds the version, every other file is a pack.
+        overrides: pack → setting → number (or text of one, or group of numbers), instead of the pack's own.
+
+    Raises:
+        RulebookError: with every error of every pack.
+    """
+    reader = _Reader(overrides or {})
+    version = "0"
+    for file in sorted(files):
+        if PurePath(file).name == MANIFEST:
+            version = reader.read_version(file, files[file])
+        else:
+            reader.read_pack(file, files[file])
+    if len(files) > MAX_FILES:
+        reader.errors.append(PackError(min(files), 1, 1, f"{len(files)} files", f"at most {MAX_FILES}"))
+    packs = reader.check()
+    if not packs and not reader.errors:
+        reader.errors.append(
+            PackError(next(iter(files), "rules"), 1, 1, "there is no pack", "a file `<pack>.yaml`")
+        )
+    if reader.errors:
+        raise RulebookError(reader.errors)
+    return Rulebook(version, _digest(packs), packs, dict(files), reader.trees)
+
+
+class _Reader:
+    def __init__(self, overrides: Overrides) -> None:
+        self.errors: list[PackError] = []
+        self.trees: dict[str, Tree] = {}
+        self._overrides = overrides
+        self._packs: dict[str, Pack] = {}
+        self._files: dict[str, str] = {}
+        self._broken: set[str] = set()
+
+    def _tree(self, file: str, text: str) -> Tree | None:
+        tree = read_tree(text)
+        if isinstance(tree, YamlProblem):
+            place = tree.place
+            self.errors.append(PackError(file, place.line, place.column, tree.message, tree.expected))
+            return None
+        return tree
+
+    def read_version(self, file: str, text: str) -> str:
+        tree = self._tree(file, text)
+        if tree is None:
+            return "0"
+        for key, place in tree.keys.items():
+            if key != "version":
+                self.errors.append(PackError(file, place.line, place.column, f"unknown key `{key}`", "version"))
+        version = tree.value.get("version")
+        if version is None or not isinstance(version.value, str) or not _VERSION.fullmatch(version.value):
+            place = version.place if version else tree.place
+            self.errors.append(PackError(file, place.line, place.column, "no version", "version: 2026.11"))
+            return "0"
+        return version.value
+
+    def read_pack(self, file: str, text: str) -> None:
+        if PurePath(file).name == POLICY:
+            self.errors.append(PackError(file, 1, 1, "the contact policy is not supported yet", "no such file"))
+            return
+        tree = self._tree(file, text)
+        if tree is None:
+            return
+        raw = tree.plain()
+        pack, paths = self._validate(file, tree, raw)
+        name = raw.get("pack")
+        if isinstance(name, str):
+            self._broken |= {
+                f"{name}.{path[1]}" if path[0] == "features" else str(path[1]) for path in paths if len(path) > 1
+            }
+        if pack is None:
+            self._broken |= {str(rule) for rule in raw.get("rules") or () if isinstance(raw.get("rules"), dict)}
+            return
+        if pack.pack in self._packs:
+            place = tree.value["pack"].place
+            other = self._files[pack.pack]
+            self.errors.append(
+                PackError(
+                    file, place.line, place.column, f"`{pack.pack}` is the pack of {other} too", "another name"
+                )
+            )
+            return
+        self.trees[file] = tree
+        self._packs[pack.pack] = self._override(pack)
+        self._files[pack.pack] = file
+
+    def _validate(self, file: str, tree: Tree, raw: Any) -> tuple[Pack | None, set[tuple[str | int, ...]]]:
+        """The pack, or what is left of it without the entries that are wrong, and those entries' paths."""
+        try:
+            return Pack.model_validate(raw), set()
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        self.errors += [_shape_error(file, tree, detail) for detail in details]
+        paths = {tuple(detail["loc"][:2]) for detail in details}
+        remaining = dict(raw)
+        for section, entry in (path for path in paths if len(path) == 2):
+            held = remaining.get(str(section))
+            if section == "settings" and isinstance(held, dict):
+                # A number in its place, so that whoever names the setting is not wrong as well.
+                remaining["settings"] = {**held, str(entry): "1"}
+            elif isinstance(held, dict):
+                remaining[str(section)] = {key: value for key, value in held.items() if key != entry}
+            elif isinstance(held, list):
+                remaining[str(section)] = []
+        for path in paths:
+            if len(path) == 1 and path[0] != "pack":
+                remaining.pop(str(path[0]), None)
+        try:
+            return Pack.model_validate(remaining), paths
+        except ValidationError:
+            return None, paths
+
+    def _override(self, pack: Pack) -> Pack:
+        given = self._overrides.get(pack.pack, {})
+        settings: dict[str, Any] = dict(pack.settings)
+        for name, value in given.items():
+            current = settings.get(name)
+            try:
+                if current is None:
+                    raise ExpressionError(
+                        f"`{pack.pack}` has no setting `{name}`", 0, None, nearest(name, settings)
+                    )
+                if isinstance(current, Mapping) != isinstance(value, Mapping):
+                    raise ExpressionError(
+                        f"`{name}` is {'a group' if isinstance(current, Mapping) else 'a number'}"
+                    )
+                if isinstance(current, Mapping):
+                    settings[name] = {**current, **{part: parse_number(_as_text(v)) for part, v in value.items()}}
+                else:
+                    settings[name] = parse_number(_as_text(value))
+            except (ExpressionError, PydanticCustomError) as error:
+                message = error.message() if isinstance(error, PydanticCustomError) else error.message
+                near = error.nearest if isinstance(error, ExpressionError) else None
+                self.errors.append(PackError(f"override {pack.pack}.{name}", 1, 1, message, None, near))
+        return pack.model_copy(update={"settings": settings})
+
+    def check(self) -> tuple[Pack, ...]:
+        """The packs by name, all that is wrong with them being noted."""
+        for pack in self._overrides:
+            if pack not in self._packs:
+                near = nearest(pack, self._packs)
+                self.errors.append(PackError(f"override {pack}", 1, 1, f"there is no pack `{pack}`", None, near))
+        self._check_unique()
+        packs: dict[str, Pack] = {}
+        for name in sorted(self._packs):
+            packs[name], problems = resolve_cuts(self._packs[name])
+            self.errors += [self._placed(name, problem.path, problem.error) for problem in problems]
+        table = NameTable(packs, frozenset(self._broken))
+        for name, checked in packs.items():
+            self.errors += [self._placed(name, found.path, found.error) for found in check_pack(checked, table)]
+        self.errors += [self._placed(name, path, error) for name, path, error in find_cycles(table)]
+        return tuple(packs.values())
+
+    def _check_unique(self) -> None:
+        count = Counter(rule for pack in self._packs.values() for rule in pack.rules)
+        for name, pack in self._packs.items():
+            for rule in pack.rules:
+                if count[rule] > 1:
+                    others = ", ".join(p for p, other in self._packs.items() if rule in other.rules and p != name)
+                    error = ExpressionError(f"rule `{rule}` stands in pack {others} too", 0, "a name of its own")
+                    self.errors.append(self._placed(name, ("rules", rule), error))
+
+    def _placed(self, pack: str, path: tuple[str | int, ...], error: ExpressionError) -> PackError:
+        file = self._files[pack]
+        node, place = self.trees[file].find(path)
+        if isinstance(node.value, str) and path[-1] in node_steps(self.trees[file], path):
+            place = node.place
+            if node.inset is not None:
+                place = Place(place.line, place.column + node.inset + error.column)
+        return PackError(file, place.line, place.column, error.message, error.expected, error.nearest)
+
+
+def node_steps(tree: Tree, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The last step of a path if it leads to a value of its own, else nothing."""
+    parent, _ = tree.find(path[:-1])
+    inside = isinstance(parent.value, dict) and path[-1] in parent.value
+    listed = isinstance(parent.value, list) and isinstance(path[-1], int)
+    return path[-1:] if inside or listed else ()
+
+
+def _as_text(value: object) -> object:
+    return value if isinstance(value, str | Decimal | Mapping) else str(value)
+
+
+def _shape_error(file: str, tree: Tree, detail: ErrorDetails) -> PackError:
+    path = tuple(step for step in detail["loc"])
+    node, place = tree.find(path)
+    context = detail.get("ctx", {})
+    key = str(path[-1]) if path else ""
+    if detail["type"] == "extra_forbidden":
+        model = next((MODELS_BY_STEP[str(s)] for s in reversed(path[:-1]) if str(s) in MODELS_BY_STEP), Pack)
+        names = model.yaml_names()
+        if model is GivenTick:
+            names = list(dict.fromkeys(name for given in GIVEN_MODELS for name in given.yaml_names()))
+        return PackError(
+            file,
+            place.line,
+            place.column,
+            f"unknown key `{key}`",
+            f"one of {', '.join(names)}",
+            nearest(key, names),
+        )
+    if detail["type"] == "missing":
+        return PackError(file, place.line, place.column, f"`{key}` is missing", f"`{key}: …` here")
+    if isinstance(node.value, str):
+        place = node.place
+    if detail["type"] == "pack_value":
+        return PackError(
+            file, place.line, place.column, f"got '{context['got']}'", context["expected"], context["nearest"]
+        )
+    return PackError(file, place.line, place.column, f"{key}: {detail['msg']}" if key else detail["msg"])
+
+
+def _digest(packs: Iterable[Pack]) -> str:
+    # Defaults are left out, so that a field added to the language changes no digest.
+    meaning = [
+        pack.model_dump(by_alias=True, exclude_defaults=True, exclude=_LEFT_OUT_OF_DIGEST) for pack in packs
+    ]
+    canonical = json.dumps(_canonical(meaning), ensure_ascii=False, separators=(",", ":"))
+    return blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    match value:
+        case Window():
+            return value.text
+        case Mapping():
+            return {str(key): _canonical(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_canonical(item) for item in value]
+        case Decimal():
+            return format(value.normalize(), "f")
+        case datetime():
+            return value.isoformat()
+        case _:
+            return value
