@@ -15,6 +15,8 @@ from schemas.journal import AccountType, Action, Direction
 # Typed as Any: `UNSET` is falsy and never leaves `schemas.decode`, so the fields keep their plain types.
 _ABSENT: Any = msgspec.UNSET
 
+# Not empty, so that an absent text is the only falsy one; its syntax is for the conversion to check.
+Syntax = Annotated[str, msgspec.Meta(min_length=1)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TagId = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
@@ -24,8 +26,8 @@ Version = Annotated[int, msgspec.Meta(ge=1, le=events.MAX_INTEGER)]
 
 class _Wire(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, gc=False):
     event_id: Name
-    customer_id: str
-    occurred_at: str
+    customer_id: Syntax
+    occurred_at: Syntax
     schema_version: Version = _ABSENT
 
 
@@ -33,14 +35,14 @@ class Transaction(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
     account_id: Name
     account_type: AccountType = _ABSENT
     direction: Direction
-    amount: str
-    currency: str = _ABSENT
-    balance_after: str | None = _ABSENT
-    kind: str = _ABSENT
+    amount: Syntax
+    currency: Syntax = _ABSENT
+    balance_after: Syntax | None = _ABSENT
+    kind: Syntax = _ABSENT
     channel: Name | None = _ABSENT
     product_id: Name | None = _ABSENT
     product_family: Name | None = _ABSENT
-    matures_on: str | None = _ABSENT
+    matures_on: Syntax | None = _ABSENT
     own_transfer: bool = _ABSENT
 
 
@@ -56,15 +58,15 @@ class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     card_id: Name
     kind: Literal["debit", "credit"]
     grade: Name | None = _ABSENT
-    opened_on: str | None = _ABSENT
-    expires_on: str | None = _ABSENT
+    opened_on: Syntax | None = _ABSENT
+    expires_on: Syntax | None = _ABSENT
 
 
 class Holding(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     product_id: Name
     family: Name | None = _ABSENT
-    amount: str | None = _ABSENT
-    matures_on: str | None = _ABSENT
+    amount: Syntax | None = _ABSENT
+    matures_on: Syntax | None = _ABSENT
 
 
 class Consent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -74,27 +76,27 @@ class Consent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Profile(_Wire, kw_only=True, forbid_unknown_fields=True):
-    opened_on: str | None = _ABSENT
-    birth_date: str | None = _ABSENT
+    opened_on: Syntax | None = _ABSENT
+    birth_date: Syntax | None = _ABSENT
     gender: Literal["f", "m", "x"] | None = _ABSENT
     marital_status: Text | None = _ABSENT
-    children_birth_dates: Annotated[list[str], msgspec.Meta(max_length=50)] = _ABSENT
+    children_birth_dates: Annotated[list[Syntax], msgspec.Meta(max_length=50)] = _ABSENT
     occupation: Text | None = _ABSENT
     industry: Text | None = _ABSENT
     employment: events.Employment | None = _ABSENT
     trade: Text | None = _ABSENT
     region: Text | None = _ABSENT
-    household_income: str | None = _ABSENT
+    household_income: Syntax | None = _ABSENT
     credit_score: Count | None = _ABSENT
     default_history: bool | None = _ABSENT
-    collateral: str | None = _ABSENT
+    collateral: Syntax | None = _ABSENT
     cards: Annotated[list[Card], msgspec.Meta(max_length=100)] = _ABSENT
     holdings: Annotated[list[Holding], msgspec.Meta(max_length=500)] = _ABSENT
     labels: Annotated[list[Name], msgspec.Meta(max_length=200)] = _ABSENT
     owner_id: Name | None = _ABSENT
     consent: Consent = _ABSENT
-    expected_profit: str | None = _ABSENT
-    expected_risk: str | None = _ABSENT
+    expected_profit: Syntax | None = _ABSENT
+    expected_risk: Syntax | None = _ABSENT
 
 
 class Approval(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
