@@ -24,8 +24,12 @@ class Settings(BaseSettings):
 
     bootstrap: str = Field("localhost:9092", description="Kafka bootstrap addresses, comma separated.")
     redis_url: str = Field("redis://localhost:6379/0", description="Redis that `project` writes to.")
-    app: str = Field("tagger", description="Name of the deployment: prefix of consumer groups and transactional ids.")
-    topic_prefix: str = Field("", description="Put before every topic name, so that deployments can share a broker.")
+    app: str = Field(
+        "tagger", description="Name of the deployment: prefix of consumer groups and transactional ids."
+    )
+    topic_prefix: str = Field(
+        "", description="Put before every topic name, so that deployments can share a broker."
+    )
     rules: Path = Field(Path("rules"), description="Folder of the rule packs put in force on a journal not begun.")
 
     zone: str = Field("Asia/Shanghai", description="Time zone of bank days, months and quarters.")
@@ -48,7 +52,7 @@ class Settings(BaseSettings):
     dedupe_days: int = Field(7, ge=0, description="How long an event id is remembered since its arrival.")
     dedupe_count: int = Field(64, ge=1, le=4096, description="Event ids remembered a customer.")
     rates: dict[str, Decimal] = Field(
-        default_factory=dict, description="CNY for one unit of another currency, e.g. {\"USD\": \"7.1\"}."
+        default_factory=dict, description='CNY for one unit of another currency, e.g. {"USD": "7.1"}.'
     )
 
     partitions: int = Field(12, ge=1, description="Partitions of every topic that `topics create` makes.")
@@ -63,8 +67,12 @@ class Settings(BaseSettings):
     max_record_bytes: int = Field(
         1_000_000, ge=1024, description="Largest state or tag record; the brokers' limit less its framing."
     )
-    transaction_timeout_ms: int = Field(15_000, ge=1000, description="After which the broker aborts a transaction.")
-    session_timeout_ms: int = Field(10_000, ge=1000, description="After which the broker gives up a silent worker.")
+    transaction_timeout_ms: int = Field(
+        15_000, ge=1000, description="After which the broker aborts a transaction."
+    )
+    session_timeout_ms: int = Field(
+        10_000, ge=1000, description="After which the broker gives up a silent worker."
+    )
     heartbeat: Path | None = Field(None, description="File that a worker touches every second, for health checks.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
