@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -81,7 +81,9 @@ def replay(
     read = ReadOptions(zone=settings.zone, **options)  # type: ignore[arg-type]  # click gives each its type
     with reading_sources():
         opened = open_source(format_name, source, read)
-        records = opened.records if limit is None else islice(opened.records, limit)
+        # A file that is not what was asked for is told before any broker is looked for.
+        first = list(islice(opened.records, 1))
+        records = islice(chain(first, opened.records), limit)
         _send(settings, records, opened.topics, rate, opened.notes)
 
 

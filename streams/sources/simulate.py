@@ -18,7 +18,7 @@ from streams.sources.labels import Label
 from streams.sources.record import SourceRecord
 from streams.sources.stories import MIN_DAYS, STORIES
 
-DEFAULT_START = date(2026, 1, 5)
+DEFAULT_START = date(2025, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,236 @@
+"""The core over a file: what `backtest` and `features` run, the same ingest and the same fold as the workers.
+
+Each input topic of the source is read as one partition through `tagger.ingest`, and everything goes into one
+`tagger.partition.Partition`, in the order of the file. Time is told as live ingest tells it under `clock: events`:
+a source's tick follows whenever its time has moved by a minute, and when it begins and ends. A clock topic that
+the file does not feed is closed at the start; where that cannot be known (standard input), every clock topic is
+open, and the clock stands still, until the input ends or each has had an event.
+
+The rulebook is put in force first. Given the same source, rules, settings and `now_ms`, the same bytes come out.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby, islice
+
+from schemas.bankday import BankCalendar, epoch_ms
+from schemas.deadletters import DeadLetter
+from schemas.decode import Decoder
+from schemas.events import INPUTS
+from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick, decode_record
+from streams.settings import Settings
+from streams.sources.formats import OpenSource
+from streams.sources.record import CONTROL_HEADER, SourceError, SourceRecord
+from tagger.ingest import Ingested, IngestSettings, IngestState, RawRecord, Source
+from tagger.meta import Meta, decode_meta
+from tagger.partition import Partition
+
+# As many as a worker decides in one transaction; nothing depends on it.
+_BATCH_RECORDS = 5000
+_MAX_CUSTOMERS = 20_000
+# Records of one topic read before its time is told again at the latest.
+_RUN_RECORDS = 500
+_TICK_MS = 60_000
+
+
+def ingest_settings(settings: Settings) -> IngestSettings:
+    """How a file is ingested: time follows its events, whatever moves it live."""
+    return IngestSettings(
+        clock="events",
+        clock_topics=settings.clock_topics,
+        max_future_ms=settings.max_future_seconds * 1000,
+        max_jump_ms=settings.max_jump_seconds * 1000,
+        push_recorded=settings.push_recorded,
+        zone=settings.zone,
+    )
+
+
+@dataclass(slots=True)
+class Refused:
+    """What ingest refused.
+
+    Attributes:
+        reasons: how many dead letters, by reason.
+        keep: is given every dead letter.
+    """
+
+    reasons: Counter[str]
+    keep: Callable[[DeadLetter], object] = lambda dead_letter: None
+
+
+def read_journal(source: OpenSource, settings: Settings, now_ms: int, refused: Refused) -> Iterator[JournalRecord]:
+    """The journal that ingest makes of a source.
+
+    Args:
+        now_ms: the time of day, for the bound on future events and the time of dead letters.
+        refused: is added to.
+
+    Raises:
+        SourceError: a record names no input topic.
+    """
+    reading = _Reading(settings, now_ms, refused)
+    absent = [] if source.topics is None else [t for t in settings.clock_topics if t not in source.topics]
+    for topic in settings.clock_topics:
+        yield from reading.control(topic, b"begin")
+    for topic in absent:
+        yield from reading.control(topic, b"end")
+    for topic, run in groupby(source.records, key=lambda record: record.topic):
+        while part := list(islice(run, _RUN_RECORDS)):
+            yield from reading.take(topic, part)
+    for topic in settings.clock_topics:
+        if topic not in absent:
+            yield from reading.control(topic, b"end")
+
+
+class _Reading:
+    """Sources under way, one a topic."""
+
+    def __init__(self, settings: Settings, now_ms: int, refused: Refused) -> None:
+        self._settings = ingest_settings(settings)
+        self._decoder = Decoder(settings.rates)
+        self._now_ms = now_ms
+        self._refused = refused
+        self._sources: dict[str, Source] = {}
+        self._states: dict[str, IngestState] = {}
+        self._told_ms: dict[str, int] = {}
+
+    def control(self, topic: str, word: bytes) -> Iterator[JournalRecord]:
+        record = RawRecord(None, headers=((CONTROL_HEADER, word),))
+        return self._pass_on(topic, self._read(topic, [record]))
+
+    def take(self, topic: str, records: list[SourceRecord]) -> Iterator[JournalRecord]:
+        raw = [RawRecord(r.value, r.key, r.headers, r.timestamp_ms) for r in records]
+        return self._pass_on(topic, self._read(topic, raw))
+
+    def _read(self, topic: str, records: list[RawRecord]) -> Ingested:
+        if topic not in self._sources:
+            if topic not in INPUTS:
+                raise SourceError(f"expected one of the input topics {', '.join(INPUTS)}, got {topic!r}")
+            self._sources[topic] = Source(topic, 0, 1, self._decoder, self._settings)
+            self._states[topic] = IngestState()
+        self._states[topic], ingested = self._sources[topic].read(self._states[topic], records, self._now_ms)
+        return ingested
+
+    def _pass_on(self, topic: str, ingested: Ingested) -> Iterator[JournalRecord]:
+        for dead_letter in ingested.dead_letters:
+            self._refused.reasons[dead_letter.reason] += 1
+            self._refused.keep(dead_letter)
+        yield from ingested.events
+        tick = self._sources[topic].make_tick(self._states[topic])
+        if tick is not None and (ingested.has_control or self._is_due(tick)):
+            self._told_ms[topic] = tick.time_ms or 0
+            yield tick
+
+    def _is_due(self, tick: Tick) -> bool:
+        return tick.time_ms is not None and tick.time_ms >= self._told_ms.get(tick.topic, 0) + _TICK_MS
+
+
+def decode_journal(records: Iterable[SourceRecord]) -> Iterator[JournalRecord]:
+    """Journal records as they stand, their activations left out: another rulebook decides now.
+
+    Raises:
+        SourceError: a value is no journal record.
+    """
+    for number, record in enumerate(records, start=1):
+        try:
+            decoded = decode_record(record.value or b"")
+        except ValueError as error:
+            raise SourceError(f"record {number}: expected a journal record: {error}") from error
+        if type(decoded) is not Activation:
+            yield decoded
+
+
+def until(records: Iterable[JournalRecord], at_ms: int, settings: Settings) -> Iterator[JournalRecord]:
+    """Cut a journal at a time: no event after it, and at the end the clock stands at it."""
+    sources: dict[tuple[str, int], Tick] = {}
+    for record in records:
+        if isinstance(record, Tick):
+            time_ms = None if record.time_ms is None else min(record.time_ms, at_ms)
+            sources[record.topic, record.partition] = record
+            yield _at(record, time_ms, record.closed and record.time_ms is None)
+        elif not isinstance(record, CustomerEvent) or record.occurred_ms <= at_ms:
+            yield record
+    for topic in settings.clock_topics:
+        for tick in [tick for (name, _), tick in sources.items() if name == topic]:
+            yield _at(tick, at_ms, False)
+
+
+def _at(tick: Tick, time_ms: int | None, closed: bool) -> Tick:
+    return Tick(
+        topic=tick.topic,
+        partition=tick.partition,
+        of=tick.of,
+        time_ms=time_ms,
+        closed=closed,
+        recorded=tick.recorded,
+    )
+
+
+def fold(
+    partition: Partition,
+    digest: str,
+    records: Iterable[JournalRecord],
+    *,
+    emit: Callable[[bytes], object] = lambda tag: None,
+    keep: Callable[[list[tuple[str, bytes]]], object] = lambda states: None,
+    progress: Callable[[int], None] = lambda folded: None,
+) -> Meta:
+    """Put a rulebook in force and fold a journal.
+
+    Args:
+        digest: of a rulebook that the partition can find.
+        emit: is given every encoded tag event, in order.
+        keep: is given the encoded states that changed, by customer, from time to time and at the end.
+        progress: is told how many records have been folded.
+
+    Returns:
+        The meta record at the end, which counts every fate.
+    """
+    batch = partition.batch(_MAX_CUSTOMERS)
+    offset = partition.next_offset
+
+    def commit() -> bytes:
+        changes = batch.finish()
+        partition.merge(changes)
+        for _, tag in changes.tags:
+            emit(tag)
+        keep(changes.customers)
+        progress(offset)
+        return changes.meta
+
+    for record in _led_by(Activation(digest=digest), records):
+        while not batch.fold(offset, record):
+            commit()
+            batch = partition.batch(_MAX_CUSTOMERS)
+        offset += 1
+        if offset % _BATCH_RECORDS == 0:
+            commit()
+            batch = partition.batch(_MAX_CUSTOMERS)
+    return decode_meta(commit())
+
+
+def _led_by(first: JournalRecord, rest: Iterable[JournalRecord]) -> Iterator[JournalRecord]:
+    yield first
+    yield from rest
+
+
+def parse_time(text: str, calendar: BankCalendar) -> int:
+    """Read `--at`: RFC 3339, or a time of the bank, or a date, which stands for the end of that bank day.
+
+    Returns:
+        Epoch milliseconds; for a date, the day's last.
+
+    Raises:
+        ValueError: the text is none of these.
+    """
+    try:
+        return calendar.start_ms(date.fromisoformat(text).toordinal() + 1) - 1
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected a date, a time like 1994-03-31 18:00, or RFC 3339, got {text!r}") from None
+    return epoch_ms(moment if moment.tzinfo else moment.replace(tzinfo=calendar.zone))
