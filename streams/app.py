@@ -42,6 +42,7 @@ class FetchSchema(faust.Schema):  # type: ignore[misc]
 class StageApp(faust.App):  # type: ignore[misc]
     """A Faust app without tables, files and web server."""
 
+    logger = logging.getLogger("faust")  # or Faust logs under our name
     ownership: Ownership
 
     def _create_directories(self) -> None:

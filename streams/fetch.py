@@ -55,6 +55,7 @@ class _Wanting:
 class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """The thread that owns the aiokafka consumer; everything below with `_in_thread` runs in it."""
 
+    logger = logging.getLogger("faust")  # or Faust logs under our name
     ownership: Ownership
 
     def _create_worker_consumer(self, transport: "BatchTransport") -> aiokafka.AIOKafkaConsumer:
@@ -133,6 +134,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer, steered by `Ownership`; implements `streams.lane.Intake`."""
 
+    logger = logging.getLogger("faust")  # or Faust logs under our name
     _thread: BatchConsumerThread
 
     def _new_consumer_thread(self) -> BatchConsumerThread:

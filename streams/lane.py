@@ -114,6 +114,7 @@ class Lane:
         self._waiting: deque[Fetch] = deque()
         self._news = asyncio.Event()
         self._at_rest = asyncio.Event()
+        self._flowing = False
         self._suspended = False
         self._cancelled = False
         self._runner: asyncio.Task[None] | None = None
@@ -126,7 +127,7 @@ class Lane:
 
     @property
     def wants_more(self) -> bool:
-        return self._position is not None and not self._suspended and len(self._waiting) < FETCHES_WAITING
+        return self._flowing and len(self._waiting) < FETCHES_WAITING
 
     def start(self) -> None:
         """Begin to take over, in the background."""
@@ -134,7 +135,7 @@ class Lane:
 
     def offer(self, fetch: Fetch) -> None:
         """Take a fetch when it is the next one."""
-        if self._suspended or self._position is None or fetch.epoch != self._epoch:
+        if not self._flowing or fetch.epoch != self._epoch:
             return
         if fetch.start != self._expected:
             log.warning(
@@ -153,7 +154,7 @@ class Lane:
     async def suspend(self) -> None:
         """Stop intake and come to rest: cancel a take-over, await a batch in flight, cancel one that takes
         longer than `REVOKE_SECONDS`."""
-        self._suspended = True
+        self._suspended, self._flowing = True, False
         self._epoch = next(_epochs)
         self._waiting.clear()
         if self._runner is None or self._runner.done():
@@ -175,7 +176,7 @@ class Lane:
 
     async def close(self) -> None:
         """Let go of the partition."""
-        self._suspended = True
+        self._suspended, self._flowing = True, False
         self._waiting.clear()
         await self._cancel()
 
@@ -228,15 +229,17 @@ class Lane:
                     await task.process(fetch)
                     self._position = fetch.end
         finally:
-            self._position = None
+            self._position, self._flowing = None, False
             self._waiting.clear()
             await task.release()
 
     async def _read_from(self, offset: int) -> None:
-        self._epoch = next(_epochs)
+        epoch = self._epoch = next(_epochs)
         self._position = self._expected = offset
-        await self._intake.seek(self.tp, offset, self._epoch)
-        self._intake.wake()
+        await self._intake.seek(self.tp, offset, epoch)
+        if epoch == self._epoch:  # not suspended meanwhile
+            self._flowing = True
+            self._intake.wake()
 
     async def _next(self) -> Fetch | None:
         """The next fetch; None when nothing came for a tick. Never returns while suspended."""

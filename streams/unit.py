@@ -97,13 +97,14 @@ class Transaction:
             builders = self._batches[topic, partition] = [self._producer.create_batch()]
         builder = builders[-1]
         timestamp = self._now_ms if timestamp_ms is None else timestamp_ms
+        pairs = list(headers)  # aiokafka's builder in C takes nothing but a list
         if builder.record_count() >= RECORDS_A_BATCH or (
-            builder.append(key=key, value=value, timestamp=timestamp, headers=headers) is None
+            builder.append(key=key, value=value, timestamp=timestamp, headers=pairs) is None
         ):
             builder.close()
             builder = self._producer.create_batch()
             builders.append(builder)
-            builder.append(key=key, value=value, timestamp=timestamp, headers=headers)
+            builder.append(key=key, value=value, timestamp=timestamp, headers=pairs)
 
     def offsets(self, group: str, positions: Mapping[TopicPartition, tuple[int, str]]) -> None:
         """Commit these offsets (next offset to read, metadata) of a consumer group with the records."""
