@@ -11,7 +11,15 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError, NodeNotReadyError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    NotCoordinatorForGroupError,
+)
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from streams.settings import Settings
@@ -19,6 +27,9 @@ from streams.settings import Settings
 CONNECT_SECONDS = 10.0
 # A hanging transaction ends at its timeout; this is how long past it a reader waits for the stable offset.
 _STABLE_GRACE_SECONDS = 10.0
+# The first group of a new cluster has the broker create a topic; a restarted one loads it.
+_COORDINATOR_SECONDS = 30.0
+_COORDINATOR_RETRY_SECONDS = 0.2
 _POLL_MS = 200
 # A command holds a partition's fetch in memory, and the largest input record is 16 MiB.
 _READ_BYTES = 4 * 1024 * 1024
@@ -41,7 +52,7 @@ async def _reaching(settings: Settings, what: str) -> AsyncIterator[None]:
     except _DOWN as error:
         raise UnreachableError(
             f"expected a Kafka broker at {settings.bootstrap} to {what}, "
-            f"none answered within {CONNECT_SECONDS:g} s ({type(error).__name__})"
+            f"none did within {CONNECT_SECONDS:g} s ({type(error).__name__})"
         ) from error
 
 
@@ -146,12 +157,37 @@ async def committed_offsets(
 ) -> dict[TopicPartition, OffsetAndMetadata]:
     """A group's committed offsets with their metadata strings; partitions without one are left out.
 
+    An offset that a transaction under way is about to commit is not seen: fence its producer first.
+
     Raises:
-        UnreachableError: no broker answers.
+        UnreachableError: no broker answers, or the group's coordinator is not ready within its time.
     """
+    wanted = list(partitions)
+    if not wanted:
+        return {}
     async with open_admin(settings, f"tell the offsets of group {group}") as admin:
-        found = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
+        async with asyncio.timeout(_COORDINATOR_SECONDS):
+            while (found := await _ask_offsets(admin, group, wanted)) is None:  # noqa: ASYNC110 - must ask
+                await asyncio.sleep(_COORDINATOR_RETRY_SECONDS)
     return {tp: position for tp, position in found.items() if position.offset >= 0}
+
+
+async def _ask_offsets(
+    admin: AIOKafkaAdminClient, group: str, wanted: Sequence[TopicPartition]
+) -> dict[TopicPartition, OffsetAndMetadata] | None:
+    """None while the coordinator is not there or still loading.
+
+    aiokafka 0.14 does not look at the error of the whole answer, in which the list of partitions is empty: taken
+    at its word, a coordinator that is loading says that nothing was ever committed. A partition without an offset
+    is listed with -1, so one that is not listed at all was not answered.
+    """
+    try:
+        found: dict[TopicPartition, OffsetAndMetadata] = await admin.list_consumer_group_offsets(
+            group, partitions=list(wanted)
+        )
+    except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
+        return None
+    return found if all(tp in found for tp in wanted) else None
 
 
 async def offset_ranges(
