@@ -2,15 +2,29 @@
 
 A `Partition` is what is committed: every customer's state as its encoded record, and the meta record. A
 `Batch` folds journal records on top of it, reading its own writes; `finish` gives what one transaction must
-hold, and `merge` makes a *committed* batch the new committed state. A batch that fails is dropped, nothing
-to undo.
+hold, and `merge` makes a *committed* batch the new committed state. A partition with a batch that failed, or
+whose commit is uncertain, is thrown away whole and restored.
 """
 
+import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from schemas.journal import JournalRecord
+from schemas.bankday import BankCalendar
+from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick
+from schemas.tags import encode_tag
+from tagger.features.contract import Moment
+from tagger.fold import Fold
+from tagger.kinds.contract import Context
+from tagger.measure import columns, measure
+from tagger.meta import Fates, FeatureStart, Meta, decode_meta, encode_meta, tell_time
+from tagger.program import Program
+from tagger.rulebook import Rulebook, read_rulebook
 from tagger.settings import CoreSettings
+from tagger.state import NEVER, CustomerState, decode_due, decode_state, encode_state
+from tagger.upgrade import upgrade_customer
+
+_EMPTY = Rulebook("0", "", (), {}, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +36,14 @@ class Changes:
         tags: `tagging.tags` records in order, customer id and encoded tag event.
         meta: the meta record's value.
         next_offset: the journal offset to go on at.
+        dues: new deadlines of customers, for the partition's own queue.
     """
 
     customers: list[tuple[str, bytes]]
     tags: list[tuple[str, bytes]]
     meta: bytes
     next_offset: int
+    dues: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Partition:
@@ -37,8 +53,9 @@ class Partition:
         core: settings of the core.
         rulebooks: gives the packs' texts (file name → YAML) of a published rulebook by its digest;
             raises LookupError for one it does not know.
-        customers: encoded states by customer id, as restored from the changelog.
+        customers: encoded states by customer id, as restored from the changelog; the partition owns it.
         meta: the meta record's value as restored, None for a journal not begun.
+        programs: rulebooks compiled already, by digest; partitions of one process can share them.
     """
 
     def __init__(
@@ -47,25 +64,108 @@ class Partition:
         rulebooks: Callable[[str], dict[str, str]],
         customers: dict[str, bytes] | None = None,
         meta: bytes | None = None,
+        programs: dict[str, Program] | None = None,
     ) -> None:
-        raise NotImplementedError
+        self.core = core
+        self.calendar = BankCalendar(core.zone)
+        self.customers: dict[str, bytes] = {} if customers is None else customers
+        self.meta = Meta() if meta is None else decode_meta(meta)
+        self._rulebooks = rulebooks
+        self._programs = {} if programs is None else programs
+        self._programs.setdefault("", Program(_EMPTY, self.calendar))
+        self.due: list[tuple[int, str]] = []
+        self._requeue()
 
     @property
     def next_offset(self) -> int:
         """The first journal offset not folded yet; 0 for a journal not begun."""
-        raise NotImplementedError
+        return self.meta.next_offset
 
-    def batch(self, max_customers: int) -> "Batch":
+    def program(self, digest: str) -> Program:
+        """The compiled rulebook of a digest.
+
+        Raises:
+            LookupError: no such rulebook was published.
+        """
+        program = self._programs.get(digest)
+        if program is None:
+            rulebook = read_rulebook(self._rulebooks(digest))
+            program = self._programs[digest] = Program(rulebook, self.calendar)
+        return program
+
+    def batch(self, max_customers: int = 1 << 30) -> "Batch":
         """Begin a batch that touches about `max_customers` customers at most (soft within one record)."""
-        raise NotImplementedError
+        return Batch(self, max_customers)
 
     def merge(self, changes: Changes) -> None:
         """Make a committed batch the committed state. Call it after the commit, never before."""
-        raise NotImplementedError
+        self.customers.update(changes.customers)
+        self.meta = decode_meta(changes.meta)
+        for due in changes.dues:
+            heapq.heappush(self.due, due)
+        if len(self.due) > 2 * len(self.customers) + 1024:
+            self._requeue()
+
+    def feature_columns(self) -> list[str]:
+        """The columns `measure` gives under the rulebook in force, in the packs' order."""
+        return columns(self.program(self.meta.rulebook))
+
+    def measure(self, customer_id: str, at_ms: int) -> dict[str, str | None]:
+        """A customer's features and levels as of an instant, by column; None is unknown.
+
+        Levels are as last decided: tell the partition the time before measuring at a later one.
+
+        Raises:
+            KeyError: no such customer.
+        """
+        state = decode_state(self.customers[customer_id])
+        batch = self.batch()
+        moment = Moment(at_ms, self.calendar.day_of(at_ms))
+        return measure(self.program(self.meta.rulebook), batch.context, state, moment)
+
+    def _requeue(self) -> None:
+        """Build the queue of deadlines anew, without the entries that are out of date."""
+        dues = ((decode_due(encoded), customer_id) for customer_id, encoded in self.customers.items())
+        self.due = [due for due in dues if due[0] != NEVER]
+        heapq.heapify(self.due)
+
+    def next_due(self, before_ms: int, batch_states: dict[str, CustomerState]) -> tuple[int, str] | None:
+        """The first committed deadline before an instant, of customers that the batch has not touched."""
+        while self.due and self.due[0][0] < before_ms:
+            due_ms, customer_id = self.due[0]
+            if customer_id not in batch_states and decode_due(self.customers[customer_id]) == due_ms:
+                return self.due[0]
+            heapq.heappop(self.due)
+        return None
 
 
 class Batch:
     """Uncommitted decisions over a partition."""
+
+    def __init__(self, partition: Partition, max_customers: int) -> None:
+        self._partition = partition
+        self._max_customers = max_customers
+        self._meta = decode_meta(encode_meta(partition.meta))
+        self._states: dict[str, CustomerState] = {}
+        self._touched: dict[str, int] = {}
+        self._tags: list[tuple[str, bytes]] = []
+        self._fates: dict[tuple[str, int], Fates] = {}
+        self.size_bytes = 0
+        """Lower estimate of the transaction's size so far."""
+        self._use_program()
+
+    def _use_program(self) -> None:
+        partition, meta = self._partition, self._meta
+        program = partition.program(meta.rulebook)
+        context = Context(partition.calendar, program.name, recorded=meta.recorded)
+        for key, feature in program.feature_keys.items():
+            start = meta.features.get(str(key))
+            full_day = None if start is None or start.day is None else feature.warm_from(start.day)
+            if start is not None and full_day is not None and start.activation > 1:
+                context.warming[key] = (start.activation, full_day)
+        self.context = context
+        self._fold = Fold(program, context, partition.core, partition.calendar)
+        self._fold.set_clock(meta.clock_ms)
 
     def fold(self, offset: int, record: JournalRecord) -> bool:
         """Fold one record.
@@ -76,13 +176,185 @@ class Batch:
             False when the batch is full before the record is done (a tick may make a million deadlines due):
             commit what `finish` gives, merge, begin another batch and fold the same record again.
         """
-        raise NotImplementedError
+        meta = self._meta
+        if offset < meta.next_offset:
+            return True
+        if isinstance(record, Tick):
+            done = self._fold_tick(record)
+        elif isinstance(record, Activation):
+            done = self._fold_activation(record)
+        else:
+            self._fold_event(record)
+            done = True
+        if done:
+            meta.next_offset = offset + 1
+        return done
 
-    @property
-    def size_bytes(self) -> int:
-        """Lower estimate of the transaction's size so far."""
-        raise NotImplementedError
+    def _fold_event(self, event: CustomerEvent) -> None:
+        source = event.source
+        fates = self._fates.get((source.topic, source.partition))
+        if fates is None:
+            fates = self._meta.fates.setdefault(f"{source.topic}-{source.partition}", Fates())
+            self._fates[source.topic, source.partition] = fates
+        if source.offset >= 0:
+            if source.offset <= fates.high_water:
+                fates.reappended += 1
+                return
+            fates.high_water = source.offset
+        customer_id = event.customer_id
+        state = self._states.get(customer_id)
+        is_new = False
+        if state is None:
+            encoded = self._partition.customers.get(customer_id)
+            is_new = encoded is None
+            state = self._new_state() if encoded is None else self._load(customer_id, encoded)
+        self.context.customer_id = customer_id
+        fate = self._fold.fold_event(state, event, is_new)
+        if fate == "applied":
+            fates.applied += 1
+        elif fate == "late":
+            fates.late += 1
+        else:
+            fates.duplicate += 1
+        if state.revision > self._touched.get(customer_id, 0):
+            self._states[customer_id] = state
+            self._touched[customer_id] = state.revision
+            if self.context.tags:
+                self._take_tags(customer_id)
+
+    def _new_state(self) -> CustomerState:
+        return CustomerState(created=self._meta.activations)
+
+    def _load(self, customer_id: str, encoded: bytes) -> CustomerState:
+        state = decode_state(encoded)
+        self._touched[customer_id] = state.revision
+        self.size_bytes += len(encoded)
+        return state
+
+    def _take_tags(self, customer_id: str) -> None:
+        for tag in self.context.tags:
+            encoded = encode_tag(tag)
+            self.size_bytes += len(encoded)
+            self._tags.append((customer_id, encoded))
+        self.context.tags.clear()
+
+    # Time
+
+    def _fold_tick(self, tick: Tick) -> bool:
+        meta = self._meta
+        before_ms = meta.clock_ms
+        tell_time(meta, tick, self._partition.core)
+        self.context.recorded = meta.recorded
+        if meta.upgrading_from is None and meta.clock_ms is not None:
+            if before_ms != meta.clock_ms:
+                self._fold.set_clock(meta.clock_ms)
+            # Not only when the clock moved: a full batch comes back to the same tick.
+            if not self._pass_time(meta.clock_ms):
+                return False
+        if not self._put_in_force():
+            return False
+        meta.control += 1
+        return True
+
+    def _pass_time(self, before_ms: int) -> bool:
+        """Evaluate all deadlines before an instant, first due first; False when the batch is full."""
+        own = self._own_dues(before_ms)
+        while True:
+            committed = self._partition.next_due(before_ms, self._states)
+            if committed is None and not own:
+                return True
+            if len(self._states) >= self._max_customers and not own:
+                return False
+            if own and (committed is None or own[-1] < committed):
+                customer_id = own.pop()[1]
+                state = self._states[customer_id]
+            else:
+                assert committed is not None
+                customer_id = committed[1]
+                state = self._load(customer_id, self._partition.customers[customer_id])
+                self._states[customer_id] = state
+            self.context.customer_id = customer_id
+            self._fold.pass_time(state, before_ms)
+            self._take_tags(customer_id)
+
+    def _own_dues(self, before_ms: int) -> list[tuple[int, str]]:
+        """Deadlines before an instant of customers the batch has touched, last due first."""
+        own = []
+        for customer_id, state in self._states.items():
+            if state.due_ms < before_ms:
+                self._fold.settle(state)
+                if state.due_ms < before_ms:
+                    own.append((state.due_ms, customer_id))
+        return sorted(own, reverse=True)
+
+    # Rulebooks
+
+    def _fold_activation(self, activation: Activation) -> bool:
+        meta = self._meta
+        if meta.upgrading_from is None:
+            meta.waiting.append(activation)
+        if not self._put_in_force():
+            return False
+        meta.control += 1
+        return True
+
+    def _put_in_force(self) -> bool:
+        """Let the waiting rulebooks take effect whose time has come; False when the batch is full."""
+        meta = self._meta
+        while True:
+            if meta.upgrading_from is None:
+                ready = next((one for one in meta.waiting if self._is_time(one)), None)
+                if ready is None:
+                    return True
+                meta.waiting.remove(ready)
+                self._begin_upgrade(ready.digest)
+            if not self._upgrade():
+                return False
+            meta.upgrading_from, meta.upgraded_to = None, ""
+
+    def _is_time(self, activation: Activation) -> bool:
+        clock_ms = self._meta.clock_ms
+        return activation.from_ms is None or (clock_ms is not None and clock_ms >= activation.from_ms)
+
+    def _begin_upgrade(self, digest: str) -> None:
+        meta, partition = self._meta, self._partition
+        meta.upgrading_from, meta.rulebook = meta.rulebook, digest
+        meta.activations += 1
+        day = None if meta.clock_ms is None else partition.calendar.day_of(meta.clock_ms)
+        keys = [str(key) for key in sorted(partition.program(digest).feature_keys)]
+        meta.features = {key: meta.features.get(key, FeatureStart(meta.activations, day)) for key in keys}
+        self._use_program()
+
+    def _upgrade(self) -> bool:
+        """Re-evaluate customers under the new rulebook, in order of ids; False when the batch is full."""
+        meta, partition = self._meta, self._partition
+        assert meta.upgrading_from is not None
+        old = partition.program(meta.upgrading_from)
+        now_ms = -NEVER if meta.clock_ms is None else meta.clock_ms
+        left = sorted(one for one in {*partition.customers, *self._states} if one > meta.upgraded_to)
+        for count, customer_id in enumerate(left):
+            if count >= self._max_customers:
+                return False
+            state = self._states.get(customer_id)
+            if state is None:
+                state = self._states[customer_id] = self._load(customer_id, partition.customers[customer_id])
+            self.context.customer_id = customer_id
+            upgrade_customer(
+                state, old, self._fold, now_ms, partition.calendar.day_of(max(now_ms, state.clock_ms))
+            )
+            self._take_tags(customer_id)
+            meta.upgraded_to = customer_id
+        return True
 
     def finish(self) -> Changes:
         """Encode what was touched."""
-        raise NotImplementedError
+        customers, dues = [], []
+        committed = self._partition.customers
+        for customer_id, state in self._states.items():
+            self._fold.settle(state)
+            encoded = encode_state(state)
+            customers.append((customer_id, encoded))
+            before = committed.get(customer_id)
+            if state.due_ms != NEVER and (before is None or decode_due(before) != state.due_ms):
+                dues.append((state.due_ms, customer_id))
+        return Changes(customers, self._tags, encode_meta(self._meta), self._meta.next_offset, dues)

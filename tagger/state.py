@@ -6,9 +6,10 @@ with a default, so that older changelogs still read; a change of meaning raises 
 an upgrade and stored bytes of the old version as a test.
 
 Bounds (bytes are MessagePack's): event ids `dedupe_count` × 14; closings 14 × days with a movement kept
-(`KEPT_DAYS`) × account types used (four, and own transfers); accounts `MAX_ACCOUNTS` × 100 without early
-transactions, with them `MAX_EARLY` × 30 each; recent flows `MAX_FLOWS` × 80; a feature as its definition says; a rule at most eight watches and one
-open episode. `tagger rules check` prints the sum for a rulebook.
+(`KEPT_DAYS`) × account types used (four, and own transfers); accounts `MAX_ACCOUNTS` × 100, and `MAX_EARLY`
+× 80 for one whose earliest transactions state no balance; recent flows `MAX_FLOWS` × 80; a feature as its
+definition says; a rule at most eight watches and one open episode. `tagger rules check` prints the sum for a
+rulebook.
 """
 
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 
 from schemas.journal import Attributes
-from schemas.tags import Printed
+from schemas.tags import HeldReason, Printed
 
 STATE_VERSION = 1
 # Two whole years and the lateness: `year` with `previous` on 31 December looks back 731 days.
@@ -89,6 +90,7 @@ class Episode(msgspec.Struct, array_like=True):
         number: the how-manieth of its rule and customer, from 1; the tag's id follows from it.
         watch: the watch that tripped, measured on until the episode closes.
         refreshed: the printed value of the rule's `refresh` feature at the last revision.
+        push, held: what the last revision's `delivery` said.
     """
 
     number: int
@@ -101,6 +103,8 @@ class Episode(msgspec.Struct, array_like=True):
     previous_rank: int | None = None
     watch: Watch | None = None
     refreshed: Printed = None
+    push: bool = False
+    held: HeldReason | None = None
 
 
 class RuleState(msgspec.Struct, array_like=True):
@@ -169,7 +173,6 @@ class CustomerState(msgspec.Struct, array_like=True):
     attributes: Attributes | None = None
     profile_ms: int = -NEVER
     profile_id: str = ""
-    rulebook: str = ""
 
 
 class _Due(msgspec.Struct, array_like=True):

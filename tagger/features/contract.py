@@ -20,21 +20,27 @@ class Moment:
 
 
 class Feature(Protocol):
-    """One measured value of a customer.
+    """One measured value of a customer."""
 
-    Attributes:
-        name: `pack.feature`.
-        definition: canonical text of what it means; features of equal definition share their state.
-        key: hash of `definition`, the address of its state.
-        source: the events that update it, `transactions` or `app_events`; None where none does directly.
-        parts: names of its parts (`value`, `count`), empty for a plain value.
-    """
+    @property
+    def name(self) -> str:
+        """`pack.feature`."""
 
-    name: str
-    definition: str
-    key: int
-    source: str | None
-    parts: tuple[str, ...]
+    @property
+    def definition(self) -> str:
+        """Canonical text of what it means; features of equal definition share their state."""
+
+    @property
+    def key(self) -> int:
+        """Hash of the definition, the address of its state; 0 for one that keeps none."""
+
+    @property
+    def source(self) -> str | None:
+        """The events that update its state, `transactions` or `app_events`; None where none does."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of its parts (`value`, `count`), empty for a plain value."""
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         """Fold an event of `day` into the feature's state; True when its value may have changed."""

@@ -1,0 +1,296 @@
+"""Runs the cases that packs carry: events in, all tags out (rulebook.md §1, "Cases").
+
+A case is a journal of one customer: an activation, a first tick that leaves the clock far behind, the given
+records in order. It runs under all packs of the folder, without policy, as live input (`clock: wall`) does.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+
+from schemas.bankday import BankCalendar, epoch_ms
+from schemas.convert import Rates, profile
+from schemas.events import Profile as ProfileModel
+from schemas.journal import (
+    Activation,
+    AppEvent,
+    Approval,
+    Attributes,
+    Feedback,
+    JournalRecord,
+    Profile,
+    Source,
+    Tick,
+    Transaction,
+    hash_event,
+)
+from schemas.rulepack import (
+    MONEY_NAMES,
+    Case,
+    Expected,
+    GivenAppEvent,
+    GivenApproval,
+    GivenFeedback,
+    GivenModel,
+    GivenProfile,
+    GivenTransaction,
+    Pack,
+)
+from tagger.episodes import tag_id
+from tagger.partition import Partition
+from tagger.program import Program
+from tagger.rulebook import Rulebook
+from tagger.settings import CoreSettings
+from tagger.state import decode_state
+
+CUSTOMER = "CASE"
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """What became of one case; `message` says what was expected and what came where it failed."""
+
+    pack: str
+    it: str
+    passed: bool
+    message: str = ""
+
+
+def run_cases(rulebook: Rulebook, core: CoreSettings) -> list[CaseResult]:
+    """Run every case of every pack."""
+    program = Program(rulebook, BankCalendar(core.zone))
+    return [run_case(program, core, pack, case) for pack in rulebook.packs for case in pack.cases]
+
+
+def run_case(program: Program, core: CoreSettings, pack: Pack, case: Case) -> CaseResult:
+    """Run one case under all packs of its rulebook."""
+    runner = _Runner(program, core)
+    for given in case.given:
+        runner.give(given)
+    watched = set(pack.rules if case.rules is None else case.rules)
+    tags = [tag for tag in runner.tags if tag["rule"] in watched]
+    message = _compare_tags(case.expect, tags, runner.calendar) or _compare_features(pack, case, runner)
+    return CaseResult(pack.pack, case.it, not message, message)
+
+
+class _Runner:
+    def __init__(self, program: Program, core: CoreSettings) -> None:
+        self.calendar = BankCalendar(core.zone)
+        self._core = core
+        self.partition = Partition(core, _nothing_published, programs={program.digest: program})
+        self.tags: list[dict[str, Any]] = []
+        self._offset = 0
+        self._events = 0
+        self.now_ms = 0
+        self._fold(Activation(digest=program.digest))
+        for topic in core.clock_topics:
+            self._fold(Tick(topic=topic, partition=0, of=1, time_ms=None, recorded=False))
+
+    def give(self, given: GivenModel) -> None:
+        """Fold one line of a case."""
+        at_ms = epoch_ms(_aware(given.at, self.calendar))
+        self.now_ms = max(self.now_ms, at_ms)
+        if type(given) in _RECORDS:
+            self._events += 1
+            self._fold(_RECORDS[type(given)](self, given, at_ms))
+            return
+        for topic in self._core.clock_topics:
+            self._fold(Tick(topic=topic, partition=0, of=1, time_ms=at_ms, recorded=False))
+
+    def _fold(self, record: JournalRecord) -> None:
+        batch = self.partition.batch()
+        batch.fold(self._offset, record)
+        changes = batch.finish()
+        self.partition.merge(changes)
+        self._offset += 1
+        self.tags += [msgspec.json.decode(encoded) for _, encoded in changes.tags]
+
+    def common(self, given: Any, topic: str, at_ms: int) -> dict[str, Any]:
+        """What every event has; ids count up in the order given."""
+        event_id = given.event_id or f"e{self._events}"
+        return {
+            "customer_id": CUSTOMER,
+            "source": Source(topic, 0, -1),
+            "event_id": event_id,
+            "event_hash": hash_event(topic, event_id),
+            "occurred_ms": at_ms,
+        }
+
+    def latest_tag(self, rule: str) -> str:
+        """The id of a rule's latest episode."""
+        encoded = self.partition.customers.get(CUSTOMER)
+        rule_state = None if encoded is None else decode_state(encoded).rules.get(rule)
+        return tag_id(rule, CUSTOMER, 1 if rule_state is None else max(rule_state.episodes, 1))
+
+
+def _nothing_published(digest: str) -> dict[str, str]:
+    raise LookupError(digest)
+
+
+def _transaction(runner: _Runner, given: GivenTransaction, at_ms: int) -> JournalRecord:
+    return Transaction(
+        **runner.common(given, "bank.transactions", at_ms),
+        account_id=given.account or given.account_type,
+        account_type=given.account_type,
+        direction=given.direction,
+        amount_fen=given.amount_fen,
+        currency=given.currency,
+        balance_after_fen=given.balance_after_fen,
+        kind=given.kind,
+        channel=given.channel,
+        product_id=given.product_id,
+        product_family=given.product_family,
+        matures_day=None if given.matures_on is None else given.matures_on.toordinal(),
+        own_transfer=given.own_transfer,
+    )
+
+
+def _app_event(runner: _Runner, given: GivenAppEvent, at_ms: int) -> JournalRecord:
+    return AppEvent(
+        **runner.common(given, "bank.app-events", at_ms),
+        action=given.action,
+        category=given.category,
+        product_id=given.product_id,
+        channel=given.channel,
+        dwell_ms=given.dwell_ms,
+    )
+
+
+def _profile(runner: _Runner, given: GivenProfile, at_ms: int) -> JournalRecord:
+    return Profile(**runner.common(given, "bank.profiles", at_ms), attributes=_attributes(given.profile))
+
+
+def _approval(runner: _Runner, given: GivenApproval, at_ms: int) -> JournalRecord:
+    approval = given.approval
+    return Approval(
+        **runner.common(given, "bank.approvals", at_ms),
+        subject=approval.subject,
+        grade=approval.grade,
+        maker=approval.maker,
+        checker=approval.checker,
+        decision=approval.decision,
+    )
+
+
+def _feedback(runner: _Runner, given: GivenFeedback, at_ms: int) -> JournalRecord:
+    return Feedback(
+        **runner.common(given, "push.feedback", at_ms),
+        tag_id=runner.latest_tag(given.feedback.rule),
+        outcome=given.feedback.outcome,
+    )
+
+
+_RECORDS: dict[type[GivenModel], Any] = {
+    GivenTransaction: _transaction,
+    GivenAppEvent: _app_event,
+    GivenProfile: _profile,
+    GivenApproval: _approval,
+    GivenFeedback: _feedback,
+}
+
+
+def _attributes(given: dict[str, Any]) -> Attributes:
+    """A case's profile, whose values are texts, as attributes.
+
+    Raises:
+        pydantic.ValidationError: it is no profile of the contract.
+    """
+    typed = {name: _typed(name, value) for name, value in given.items()}
+    common = {"event_id": "case", "customer_id": CUSTOMER, "occurred_at": "2000-01-01T00:00:00Z"}
+    model = ProfileModel.model_validate_json(json.dumps(common | typed))
+    return profile(model, Source("bank.profiles", 0, -1), lambda event_id: 0, Rates({})).attributes
+
+
+_INTEGERS = {"credit_score"}
+_BOOLEANS = {"default_history", "push", "call", "branch"}
+
+
+def _typed(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _typed(key, item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_typed(name, item) for item in value]
+    if name in _INTEGERS:
+        return int(value)
+    return value == "true" if name in _BOOLEANS and value in ("true", "false") else value
+
+
+def _aware(moment: datetime, calendar: BankCalendar) -> datetime:
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=calendar.zone)
+
+
+# Comparing
+
+
+def _compare_tags(expect: Sequence[Expected], tags: list[dict[str, Any]], calendar: BankCalendar) -> str:
+    """What differs; order within one instant is free."""
+    missing, extra = list(expect), list(tags)
+    problems: list[str] = []
+    for expected in expect:
+        found = next((tag for tag in extra if _is_same(expected, tag, calendar)), None)
+        if found is None:
+            continue
+        missing.remove(expected)
+        extra.remove(found)
+        problems += _differences(expected, found)
+    problems += [f"expected {_describe_expected(one, calendar)}, which did not come" for one in missing]
+    problems += [f"{_describe_tag(tag)} came, which was not expected" for tag in extra]
+    return "; ".join(problems)
+
+
+def _is_same(expected: Expected, tag: dict[str, Any], calendar: BankCalendar) -> bool:
+    at = calendar.format(epoch_ms(_aware(expected.at, calendar)))
+    same = (expected.change, expected.rule, at) == (tag["change"], tag["rule"], tag["at"])
+    return same and (expected.level is None or expected.level == tag["level"])
+
+
+def _differences(expected: Expected, tag: dict[str, Any]) -> Iterator[str]:
+    if expected.reason is not None and expected.reason != tag["reason"]:
+        yield f"{_describe_tag(tag)}: expected reason {expected.reason}, got {tag['reason']}"
+    for name, text in (expected.value or {}).items():
+        if name not in tag["value"]:
+            yield f"{_describe_tag(tag)}: expected value {name}: {text}, got only {', '.join(tag['value']) or 'none'}"
+        elif not is_same_value(text, tag["value"][name]):
+            yield f"{_describe_tag(tag)}: expected value {name}: {text}, got {tag['value'][name]}"
+
+
+def is_same_value(text: str, printed: Any) -> bool:
+    """Whether a case's text means a printed value: numbers as numbers, `unknown` as null."""
+    if printed is None or text == "unknown":
+        return printed is None and text == "unknown"
+    if isinstance(printed, bool):
+        return text == ("true" if printed else "false")
+    try:
+        return Decimal(text) == Decimal(str(printed))
+    except InvalidOperation:
+        return text == str(printed)
+
+
+def _compare_features(pack: Pack, case: Case, runner: _Runner) -> str:
+    if not case.features:
+        return ""
+    values = runner.partition.measure(CUSTOMER, runner.now_ms)
+    problems: list[str] = []
+    for name, text in case.features.items():
+        column = name if name in MONEY_NAMES else f"{pack.pack}.{name}"
+        if column not in values:
+            problems.append(f"expected feature {name}: {text}, but the pack has no such feature")
+        elif not is_same_value(text, values[column]):
+            problems.append(f"expected feature {name}: {text}, got {values[column]}")
+    return "; ".join(problems)
+
+
+def _describe_expected(expected: Expected, calendar: BankCalendar) -> str:
+    at = calendar.format(epoch_ms(_aware(expected.at, calendar)))
+    level = "" if expected.level is None else f" level {expected.level}"
+    return f"{at} {expected.change} {expected.rule}{level}"
+
+
+def _describe_tag(tag: dict[str, Any]) -> str:
+    level = "" if tag["level"] is None else f" level {tag['level']}"
+    return f"{tag['at']} {tag['change']} {tag['rule']}{level} {tag['value']}"

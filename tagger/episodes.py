@@ -1,0 +1,197 @@
+"""The life of a tag: from opened to converted, revoked or expired, in one table, and the tags it gives off.
+
+`LIFE` has a row for every state an episode can be in; a change that its row does not hold is a bug, never
+something that input can bring about.
+"""
+
+from hashlib import blake2b
+
+from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent, Feedback
+from schemas.tags import (
+    Change,
+    DeadlineCause,
+    Delivery,
+    EpisodeState,
+    Evidence,
+    Offer,
+    Printed,
+    RecordCause,
+    RevokeReason,
+    TagEvent,
+)
+from tagger.kinds.contract import Context, Environment, Occasion, RuleTerms
+from tagger.state import CustomerState, Episode, RuleState, Watch
+
+LIFE: dict[EpisodeState | None, dict[Change, EpisodeState]] = {
+    None: {"opened": "open"},
+    "open": {
+        "refreshed": "open",
+        "released": "open",
+        "converted": "closed",
+        "revoked": "closed",
+        "expired": "closed",
+    },
+    "closed": {},
+}
+
+
+def tag_id(rule: str, customer_id: str, number: int) -> str:
+    """The id of an episode, a pure function of rule, customer and the episode's number (contracts.md §3)."""
+    digest = blake2b(f"{rule}\0{customer_id}\0{number}".encode(), digest_size=10).hexdigest()
+    return f"{rule}.{digest}"
+
+
+def cause_of(event: CustomerEvent | None, at_ms: int, calendar: BankCalendar) -> RecordCause | DeadlineCause:
+    """What brought a tag about: the record, or the time that passed."""
+    if event is None:
+        return DeadlineCause(deadline=calendar.format(at_ms))
+    source = event.source
+    if source.offset < 0:
+        return RecordCause(topic=source.topic, event_id=event.event_id)
+    return RecordCause(
+        topic=source.topic, partition=source.partition, offset=source.offset, event_id=event.event_id
+    )
+
+
+def is_late_reason(occasion: Occasion) -> bool:
+    """Whether a closing was brought about by a record of a bank day before the clock's (rulebook.md §4.4)."""
+    return occasion.event is not None and occasion.day < occasion.moment.today
+
+
+def is_converted(
+    terms: RuleTerms, episode: Episode, environment: Environment, occasion: Occasion, context: Context
+) -> bool:
+    """Whether an open episode converts on this occasion; a late record converts nothing."""
+    event = occasion.event
+    if isinstance(event, Feedback):
+        return event.outcome == "converted" and event.tag_id == tag_id(
+            terms.name, context.customer_id, episode.number
+        )
+    if terms.converts is not None and not occasion.late and terms.converts.matches(event):
+        return True
+    return terms.converts_when is not None and terms.converts_when.evaluate(environment) is True
+
+
+def open_episode(
+    terms: RuleTerms,
+    rule_state: RuleState,
+    state: CustomerState,
+    occasion: Occasion,
+    context: Context,
+    *,
+    value: dict[str, Printed],
+    evidence: tuple[Evidence, ...],
+    watch: Watch | None = None,
+    level: str | None = None,
+    rank: int | None = None,
+    previous_level: str | None = None,
+    previous_rank: int | None = None,
+    refreshed: Printed = None,
+) -> None:
+    """Begin the rule's next episode and give off its first revision."""
+    assert rule_state.open is None
+    now_ms = occasion.moment.now_ms
+    rule_state.episodes += 1
+    rule_state.armed = False
+    rule_state.last_opened_ms = now_ms
+    rule_state.open = Episode(
+        number=rule_state.episodes,
+        revision=0,
+        opened_ms=now_ms,
+        expires_ms=None if terms.expires_ms is None else now_ms + terms.expires_ms,
+        level=level,
+        previous_level=previous_level,
+        rank=rank,
+        previous_rank=previous_rank,
+        watch=watch,
+        refreshed=refreshed,
+    )
+    _give_off(terms, rule_state.open, state, occasion, context, "opened", None, value, evidence)
+
+
+def change_episode(
+    terms: RuleTerms,
+    rule_state: RuleState,
+    state: CustomerState,
+    occasion: Occasion,
+    context: Context,
+    *,
+    change: Change,
+    reason: RevokeReason | None = None,
+    value: dict[str, Printed],
+    evidence: tuple[Evidence, ...],
+) -> None:
+    """Give off the next revision of the open episode; a change that closes it ends its life."""
+    episode = rule_state.open
+    assert episode is not None
+    if _give_off(terms, episode, state, occasion, context, change, reason, value, evidence) == "closed":
+        rule_state.open = None
+
+
+def _give_off(
+    terms: RuleTerms,
+    episode: Episode,
+    state: CustomerState,
+    occasion: Occasion,
+    context: Context,
+    change: Change,
+    reason: RevokeReason | None,
+    value: dict[str, Printed],
+    evidence: tuple[Evidence, ...],
+) -> EpisodeState:
+    after = LIFE["open" if episode.revision else None][change]
+    episode.revision += 1
+    if episode.rank is not None:
+        value = value | {"rank": episode.rank, "previous_rank": episode.previous_rank}
+    delivery = _delivery(terms, after, context)
+    episode.push, episode.held = delivery.push, delivery.reason
+    now_ms = occasion.moment.now_ms
+    context.tags.append(
+        TagEvent(
+            tag_id=tag_id(terms.name, context.customer_id, episode.number),
+            revision=episode.revision,
+            customer_id=context.customer_id,
+            rule=terms.name,
+            pack=terms.pack,
+            change=change,
+            state=after,
+            at=context.calendar.format(now_ms),
+            rulebook=context.rulebook,
+            value=value,
+            level=episode.level,
+            previous_level=episode.previous_level,
+            reason=reason,
+            evidence=evidence,
+            offer=_offer(terms, episode.level, state),
+            need=terms.need,
+            delivery=delivery,
+            expires_at=None if episode.expires_ms is None else context.calendar.format(episode.expires_ms),
+            cause=cause_of(occasion.event, now_ms, context.calendar),
+        )
+    )
+    return after
+
+
+def _offer(terms: RuleTerms, level: str | None, state: CustomerState) -> Offer | None:
+    offer = terms.offers.get(level) or terms.offers.get(None)
+    owner_id = None if state.attributes is None else state.attributes.owner_id
+    if offer is None or owner_id is None:
+        return offer
+    return Offer(
+        family=offer.family,
+        also=offer.also,
+        channel=offer.channel,
+        priority=offer.priority,
+        policy=offer.policy,
+        owner_id=owner_id,
+    )
+
+
+def _delivery(terms: RuleTerms, after: EpisodeState, context: Context) -> Delivery:
+    """Whether the push service may act; there is nothing to send for an episode that closes."""
+    if context.recorded:
+        return Delivery(push=False, reason="replay")
+    if terms.shadow:
+        return Delivery(push=False, reason="shadow")
+    return Delivery(push=after == "open")

@@ -1,0 +1,72 @@
+"""The trace behind a decision: each condition with what was measured, and the values a tag carries."""
+
+from collections.abc import Iterable, Mapping
+
+from schemas.tags import Evidence, Printed
+from tagger.expr.compile import Condition
+from tagger.kinds.contract import FIRST_NAME, Context, Environment, Measure, Occasion, RuleTerms
+from tagger.state import Watch
+
+
+def measured(terms: RuleTerms, environment: Environment) -> dict[str, Printed]:
+    """Every feature and money name the rule's expressions read, printed; in order of first use."""
+    return {measure.name: print_measure(measure, terms, environment) for measure in terms.measures}
+
+
+def print_measure(measure: Measure, terms: RuleTerms, environment: Environment) -> Printed:
+    """One measured name, printed; None is unknown."""
+    value = environment[FIRST_NAME + terms.features.index(measure.feature)]
+    return measure.print(value if measure.part is None else value[measure.part])
+
+
+def trace(
+    conditions: Iterable[Condition],
+    terms: RuleTerms,
+    environment: Environment,
+    occasion: Occasion,
+    context: Context,
+    *,
+    extra: Mapping[str, Printed] | None = None,
+    watch: Watch | None = None,
+    within_ms: int = 0,
+) -> tuple[Evidence, ...]:
+    """What each condition measured.
+
+    Args:
+        extra: names outside the rule's measures, such as `retained`, already printed.
+        watch: the watch it was measured for; its event and span then stand for the window.
+    """
+    known = {measure.name: measure for measure in terms.measures}
+    events = _events(occasion, watch)
+    result = []
+    for condition in conditions:
+        values: dict[str, Printed] = {}
+        window = None if watch is None else (watch.opened_ms, watch.opened_ms + within_ms)
+        for name in condition.reads:
+            if extra is not None and name in extra:
+                values[name] = extra[name]
+            elif name in known:
+                values[name] = print_measure(known[name], terms, environment)
+                window = window or known[name].feature.window_ms(occasion.moment, context.calendar)
+        result.append(
+            Evidence(
+                condition=condition.text,
+                measured=values,
+                threshold=condition.threshold,
+                holds=condition.evaluate(environment),
+                window=None if window is None else _format(window, context),
+                events=events,
+            )
+        )
+    return tuple(result)
+
+
+def _events(occasion: Occasion, watch: Watch | None) -> tuple[str, ...]:
+    tripping = () if occasion.event is None else (occasion.event.event_id,)
+    if watch is None or watch.event_id in tripping:
+        return tripping
+    return (watch.event_id, *tripping)
+
+
+def _format(window: tuple[int, int], context: Context) -> tuple[str, str]:
+    return context.calendar.format(window[0]), context.calendar.format(window[1])

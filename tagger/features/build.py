@@ -1,0 +1,257 @@
+"""Pack features → compiled features: one table from verb to what measures it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, cast
+
+from schemas import rulepack
+from schemas.bankday import BankCalendar
+from schemas.rulepack import MONEY_NAMES
+from tagger.expr.compile import Expression, compile_expression, referenced_names
+from tagger.expr.fields import FIELDS, PROFILE_FIELDS, RecordCalendar, record_scope
+from tagger.expr.scope import Name, Scope, Type
+from tagger.features.aggregates import DayAggregate, DaysSince
+from tagger.features.closings import AverageBalance, Balance, ExtremeBalance
+from tagger.features.contract import Feature, Where
+from tagger.features.definition import canonical, definition_key
+from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
+from tagger.features.sliding import SlidingAggregate
+from tagger.features.top import Top
+from tagger.features.windows import DayWindow
+
+Settings = Mapping[str, Decimal | Mapping[str, Decimal]]
+FIRST_NAME = 2
+
+
+@dataclass(frozen=True)
+class LadderShape:
+    """What `level:` must know of a ladder: its levels, where each starts, and in what unit."""
+
+    levels: tuple[str, ...]
+    cuts: tuple[int | Fraction, ...]
+    type: Type
+
+
+@dataclass
+class Measured:
+    """A name an expression can read: the feature behind it, which part of it, and its type."""
+
+    feature: Feature
+    part: int | None
+    type: Type
+    optional: bool
+    item: Type | None = None
+    words: tuple[str, ...] = ()
+
+
+@dataclass
+class PackScope:
+    """What the expressions of one pack's rules and derived features see, filled feature by feature."""
+
+    pack: str
+    settings: Settings
+    calendar: BankCalendar
+    names: dict[str, Measured] = field(default_factory=dict)
+    features: dict[str, Feature] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for measure in MONEY_NAMES:
+            self.names[measure] = Measured(Balance(measure), None, Type.MONEY, False)
+        for name, known in PROFILE_FIELDS.items():
+            attribute = Attribute(name, known.read.removeprefix("env."))
+            self.names[name] = Measured(attribute, None, known.type, True, known.item, known.words)
+
+    def reading(self, *texts: str | None) -> tuple[tuple[Feature, ...], Scope]:
+        """The features that expressions read, and the scope in which to compile them all.
+
+        An environment is `[today, retained, value of each feature …]` (tagger.kinds.contract).
+        """
+        read: dict[str, Feature] = {}
+        for text in texts:
+            for name in referenced_names(text) if text is not None else ():
+                if name in self.names:
+                    read.setdefault(self.names[name].feature.name, self.names[name].feature)
+        places = {name: FIRST_NAME + index for index, name in enumerate(read)}
+        names = {name: self._name(known, places) for name, known in self.names.items()}
+        return tuple(read.values()), Scope(names, self.settings, today="env[0]")
+
+    def _name(self, known: Measured, places: Mapping[str, int]) -> Name:
+        read = f"env[{places.get(known.feature.name, 0)}]"
+        if known.part is not None:
+            read += f"[{known.part}]"
+        return Name(known.type, known.optional, read, item=known.item, words=known.words)
+
+    def add(self, name: str, feature: Feature, types: tuple[Type, ...], optional: bool) -> None:
+        """Make a feature known under its name, or under `name.part` for each of its parts."""
+        self.features[name] = feature
+        if not feature.parts:
+            self.names[name] = Measured(feature, None, types[0], optional)
+        for index, part in enumerate(feature.parts):
+            self.names[f"{name}.{part}"] = Measured(feature, index, types[index], optional)
+
+
+def compile_where(
+    source: str, text: str | None, settings: Settings, calendar: BankCalendar
+) -> tuple[Where | None, str]:
+    """Compile a filter over records.
+
+    Returns:
+        The test (None matches all) and its canonical text.
+
+    Raises:
+        ExpressionError: it is no condition over the source's fields.
+    """
+    if text is None:
+        return None, ""
+    expression = compile_expression(text, record_scope(source, settings), Type.BOOLEAN)
+    evaluate, record_calendar = expression.evaluate, RecordCalendar(calendar)
+
+    def where(event: Any) -> Any:
+        return evaluate(event, record_calendar)
+
+    return where, canonical(expression.tree)
+
+
+Built = tuple[Feature, tuple[Type, ...], bool]
+
+
+def build_feature(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> None:
+    """Compile one feature of a pack and make it known to the pack's scope.
+
+    Args:
+        model: one of `schemas.rulepack.FEATURE_MODELS`.
+        ladders: shapes of the ladders compiled so far, by rule name.
+    """
+    feature, types, optional = _BUILDERS[type(model)](scope, f"{scope.pack}.{name}", model, ladders)
+    scope.add(name, feature, types, optional)
+
+
+def _window(window: Any, previous: bool = False) -> DayWindow:
+    return DayWindow(window.unit, window.count, previous)
+
+
+def _average(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    window = _window(model.over, model.previous)
+    definition = f"average_balance {model.balance} over {window.describe()}"
+    feature = AverageBalance(
+        name=name, definition=definition, key=0, measure=model.balance, window=window, calendar=scope.calendar
+    )
+    return feature, (Type.MONEY,), False
+
+
+def _extreme(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    window = _window(model.over)
+    feature = ExtremeBalance(
+        name=name,
+        definition=f"{model.verb} {model.balance} over {window.describe()}",
+        key=0,
+        measure=model.balance,
+        window=window,
+        calendar=scope.calendar,
+        highest=model.verb == "high",
+    )
+    return feature, (Type.MONEY,), False
+
+
+def _aggregate(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
+    known = None if model.verb == "count" else FIELDS[model.source][model.field]
+    field_name = None if known is None else known.read.removeprefix("env.")
+    what = f"{model.verb} {model.source}" if known is None else f"sum {model.field} of {model.source}"
+    types = (Type.NUMBER if known is None else known.type,)
+    if model.over.unit == "ms":
+        definition = f"{what} where {meaning} over {model.over.count}ms"
+        sliding = SlidingAggregate(
+            name=name,
+            definition=definition,
+            key=definition_key(definition),
+            source=model.source,
+            where=where,
+            field=field_name,
+            length_ms=model.over.count,
+        )
+        return sliding, types, False
+    window = _window(model.over, model.previous)
+    # A period and the one before it are kept together, so that `previous` shares the running period's state.
+    definition = f"{what} where {meaning} over {window.describe().removeprefix('previous ')}"
+    feature = DayAggregate(
+        name=name,
+        definition=definition,
+        key=definition_key(definition),
+        source=model.source,
+        where=where,
+        field=field_name,
+        window=window,
+        calendar=scope.calendar,
+    )
+    return feature, types, False
+
+
+def _top(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
+    window, known = _window(model.over), FIELDS[model.source][model.field]
+    definition = (
+        f"top {model.field} of {model.source} where {meaning} over {window.describe()} at most {model.at_most}"
+    )
+    feature = Top(
+        name=name,
+        definition=definition,
+        key=definition_key(definition),
+        source=model.source,
+        where=where,
+        field=known.read.removeprefix("env."),
+        window=window,
+        at_most=model.at_most,
+        calendar=scope.calendar,
+    )
+    return feature, (known.type, Type.NUMBER), True
+
+
+def _days_since(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
+    definition = f"days_since {model.source} where {meaning}"
+    feature = DaysSince(
+        name=name,
+        definition=definition,
+        key=definition_key(definition),
+        source=model.source,
+        where=where,
+        calendar=scope.calendar,
+    )
+    return feature, (Type.NUMBER,), True
+
+
+def _level(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    shape = ladders[model.rule]
+    feature = LevelOf(name, f"level {model.rule}", model.rule, shape.levels, shape.cuts)
+    return feature, (Type.TEXT, Type.NUMBER, shape.type), True
+
+
+def _active(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    return ActiveRule(name, f"active {model.rule}", model.rule), (Type.BOOLEAN,), False
+
+
+def _derived(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    features, reading = scope.reading(model.text)
+    expression: Expression = compile_expression(model.text, reading, None)
+    feature = Derived(name, f"expr {canonical(expression.tree)}", expression, features, scope.calendar)
+    return feature, (expression.type,), expression.optional
+
+
+_BUILDERS = cast(
+    "dict[type[Any], Callable[[PackScope, str, Any, Mapping[str, LadderShape]], Built]]",
+    {
+        rulepack.AverageBalance: _average,
+        rulepack.Low: _extreme,
+        rulepack.High: _extreme,
+        rulepack.Sum: _aggregate,
+        rulepack.Count: _aggregate,
+        rulepack.Top: _top,
+        rulepack.DaysSince: _days_since,
+        rulepack.LevelOf: _level,
+        rulepack.ActiveRule: _active,
+        rulepack.Derived: _derived,
+    },
+)

@@ -1,0 +1,114 @@
+"""Features that look something up in the state: a ladder's level, an open episode, a profile attribute, and
+expressions over other features.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent
+from tagger.expr.compile import Expression
+from tagger.features.contract import Feature, Moment
+from tagger.state import CustomerState
+
+
+class _Lookup:
+    source: str | None = None
+    parts: tuple[str, ...] = ()
+    key = 0
+
+    def __init__(self, name: str, definition: str) -> None:
+        self.name, self.definition = name, definition
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        return False
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        return None
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        return None
+
+    def warm_from(self, began_day: int) -> int | None:
+        return None
+
+
+class LevelOf(_Lookup):
+    """`level: RULE`: a ladder's `.name`, `.rank` (0 the lowest) and `.next`, where the next level starts.
+
+    Args:
+        levels: the ladder's levels from the lowest up.
+        cuts: where each starts; empty for a ladder of expressions, whose `.next` is unknown.
+    """
+
+    parts = ("name", "rank", "next")
+
+    def __init__(
+        self, name: str, definition: str, rule: str, levels: Sequence[str], cuts: Sequence[int | Fraction]
+    ) -> None:
+        super().__init__(name, definition)
+        self._rule = rule
+        followers = [*cuts[1:], None] if cuts else [None] * len(levels)
+        self._values = {
+            level: (level, rank, follower)
+            for rank, (level, follower) in enumerate(zip(levels, followers, strict=True))
+        }
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        rule_state = state.rules.get(self._rule)
+        if rule_state is None or rule_state.level is None:
+            return None, None, None
+        return self._values[rule_state.level]
+
+
+class ActiveRule(_Lookup):
+    """`active: RULE`: whether an episode of the rule is open."""
+
+    def __init__(self, name: str, definition: str, rule: str) -> None:
+        super().__init__(name, definition)
+        self._rule = rule
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        rule_state = state.rules.get(self._rule)
+        return rule_state is not None and rule_state.open is not None
+
+
+class Attribute(_Lookup):
+    """A profile attribute; unknown while no profile says it."""
+
+    def __init__(self, name: str, field: str) -> None:
+        super().__init__(name, f"attribute {name}")
+        self._field = field
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        return None if state.attributes is None else getattr(state.attributes, self._field)
+
+
+class Derived(_Lookup):
+    """`expr:` over other features of its pack."""
+
+    def __init__(
+        self,
+        name: str,
+        definition: str,
+        expression: Expression,
+        features: Sequence[Feature],
+        calendar: BankCalendar,
+    ) -> None:
+        super().__init__(name, definition)
+        self._evaluate = expression.evaluate
+        self._uses_today = expression.uses_today
+        self.features = tuple(features)
+        self._calendar = calendar
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        environment = [moment.today, None]
+        environment.extend(feature.value(state, moment) for feature in self.features)
+        return self._evaluate(environment)
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        times = [feature.next_change(state, evaluated_day, horizon_ms) for feature in self.features]
+        if self._uses_today:
+            times.append(self._calendar.start_ms(evaluated_day + 1))
+        return min((moment for moment in times if moment is not None), default=None)

@@ -1,0 +1,168 @@
+"""One step of one customer's state: the order of the steps, and nothing else.
+
+    duplicate? → late? → deadlines earlier than the record → features → rules
+
+State is folded in place, on a copy the caller owns. `due_ms` is a lower bound while a batch is under way and is
+made exact by `settle` before the state is encoded, so that an event costs no look at every feature.
+"""
+
+from typing import Literal
+
+from schemas.bankday import BankCalendar
+from schemas.journal import AppEvent, CustomerEvent, Profile, Transaction
+from tagger.features.balances import book
+from tagger.features.contract import Moment
+from tagger.features.sliding import SlidingAggregate
+from tagger.kinds.contract import Context, Occasion
+from tagger.program import BALANCES, PROFILE, Program
+from tagger.settings import CoreSettings
+from tagger.state import NEVER, CustomerState
+
+Fate = Literal["applied", "duplicate", "late"]
+_EVERYTHING = -1
+
+
+class Fold:
+    """Folds events and passing time into customers under one program.
+
+    Args:
+        context: receives the tags.
+    """
+
+    def __init__(self, program: Program, context: Context, core: CoreSettings, calendar: BankCalendar) -> None:
+        self.program, self.context, self._core, self._calendar = program, context, core, calendar
+        self._clock_ms = -NEVER
+        self._late_before_day = 0
+        self._sliding = tuple(feature for feature in program.timed if isinstance(feature, SlidingAggregate))
+        self._lateness_ms = (core.allowed_lateness_days + 1) * 86_400_000
+
+    def set_clock(self, clock_ms: int | None) -> None:
+        """Tell the partition's clock C; None while it is unset, and nothing is late."""
+        if clock_ms is not None:
+            self._clock_ms = clock_ms
+            self._late_before_day = self._calendar.day_of(clock_ms) - self._core.allowed_lateness_days
+
+    def fold_event(self, state: CustomerState, event: CustomerEvent, is_new: bool) -> Fate:
+        """Fold one event; `is_new` for a customer not seen before."""
+        occurred_ms = event.occurred_ms
+        now_ms = max(occurred_ms, state.clock_ms, self._clock_ms)
+        calendar = self._calendar
+        today = calendar.day_of(now_ms)
+        day = today if now_ms == occurred_ms else calendar.day_of(occurred_ms)
+        if self._is_repeated(state, event, today):
+            return "duplicate"
+        kind = type(event)
+        late = day < self._late_before_day and (kind is Transaction or kind is AppEvent)
+        if late and kind is AppEvent:
+            return "late"
+        if is_new:
+            state.horizon_ms = now_ms
+        elif state.due_ms < now_ms:
+            self.pass_time(state, now_ms)
+        self._remember(state, event.event_hash, today)
+        state.clock_ms = now_ms
+        state.horizon_ms = max(state.horizon_ms, now_ms)
+        state.revision += 1
+        occasion = Occasion(Moment(now_ms, today), event, day, late)
+        self._update(state, event, occasion)
+        if is_new:
+            occasion.changed = _EVERYTHING
+        self._evaluate_touched(state, event.source_kind, occasion)
+        return "late" if late else "applied"
+
+    def _is_repeated(self, state: CustomerState, event: CustomerEvent, today: int) -> bool:
+        if event.event_hash not in state.seen:
+            return False
+        return today - state.seen_day[state.seen.index(event.event_hash)] <= self._core.dedupe_days
+
+    def _remember(self, state: CustomerState, event_hash: int, today: int) -> None:
+        seen, seen_day = state.seen, state.seen_day
+        seen.append(event_hash)
+        seen_day.append(today)
+        oldest = today - self._core.dedupe_days
+        while seen_day[0] < oldest:
+            del seen[0], seen_day[0]
+        if len(seen) > self._core.dedupe_count:
+            del seen[0], seen_day[0]
+            state.forgotten += 1
+
+    def _update(self, state: CustomerState, event: CustomerEvent, occasion: Occasion) -> None:
+        changed = 0
+        if isinstance(event, Transaction):
+            flows_since = occasion.moment.now_ms - self._lateness_ms if self.program.flows_wanted else None
+            occasion.assets_fen = book(state, event, occasion.day, flows_since)
+            changed = BALANCES
+        elif isinstance(event, Profile) and (event.occurred_ms, event.event_id) > (
+            state.profile_ms,
+            state.profile_id,
+        ):
+            state.attributes, state.profile_ms, state.profile_id = (
+                event.attributes,
+                event.occurred_ms,
+                event.event_id,
+            )
+            changed = PROFILE
+        if not occasion.late:
+            for feature, bit in self.program.updaters[event.source_kind]:
+                if feature.update(state, event, occasion.day, occasion.moment):
+                    changed |= bit
+        occasion.changed = changed
+
+    def _evaluate_touched(self, state: CustomerState, source: str, occasion: Occasion) -> None:
+        changed, context = occasion.changed, self.context
+        due_ms = min(state.due_ms, self._calendar.start_ms(occasion.moment.today + 1))
+        if occasion.moment.now_ms == self._calendar.start_ms(occasion.moment.today):
+            # What turns with this very midnight is still to come, after all that occurs at it.
+            due_ms = occasion.moment.now_ms
+        for rule, always, depends in self.program.candidates[source]:
+            if always or changed & depends:
+                rule.evaluate(state, occasion, context)
+                timer_ms = rule.next_deadline(state)
+                if timer_ms is not None and timer_ms < due_ms:
+                    due_ms = timer_ms
+        for feature in self._sliding:
+            leaves_ms = feature.next_change(state, 0, state.horizon_ms)
+            if leaves_ms is not None and leaves_ms < due_ms:
+                due_ms = leaves_ms
+        state.due_ms = due_ms
+
+    def pass_time(self, state: CustomerState, before_ms: int) -> bool:
+        """Evaluate the deadlines earlier than `before_ms`, in order; True when there was one."""
+        passed = False
+        while True:
+            self.settle(state)
+            if state.due_ms >= before_ms:
+                return passed
+            passed = True
+            due_ms = state.due_ms
+            self.evaluate_all(state, due_ms)
+            state.horizon_ms = due_ms + 1
+
+    def evaluate_all(self, state: CustomerState, now_ms: int) -> None:
+        """Evaluate every rule as of an instant, after all that occurred at it."""
+        state.clock_ms = max(state.clock_ms, now_ms)
+        state.revision += 1
+        occasion = Occasion(Moment(now_ms, self._calendar.day_of(now_ms)))
+        for rule in self.program.rules:
+            rule.evaluate(state, occasion, self.context)
+
+    def settle(self, state: CustomerState) -> None:
+        """Make `due_ms` exact: the first instant from the horizon on at which something may change by itself."""
+        horizon_ms = state.horizon_ms
+        evaluated_day = self._calendar.day_of(horizon_ms - 1)
+        due_ms = NEVER
+        for feature in self.program.timed:
+            change_ms = feature.next_change(state, evaluated_day, horizon_ms)
+            if change_ms is not None and change_ms < due_ms:
+                due_ms = change_ms
+        for rule in self.program.rules:
+            timer_ms = rule.next_deadline(state)
+            if timer_ms is not None and timer_ms < due_ms:
+                due_ms = timer_ms
+        if self.program.daily:
+            due_ms = min(due_ms, self._calendar.start_ms(evaluated_day + 1))
+        for activation, full_day in self.context.warming.values():
+            full_ms = self._calendar.start_ms(full_day)
+            if state.created < activation and horizon_ms <= full_ms < due_ms:
+                due_ms = full_ms
+        state.due_ms = due_ms

@@ -1,0 +1,162 @@
+"""What every kind of rule is built from and offers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent
+from schemas.tags import Offer, TagEvent
+from tagger.expr.compile import Expression
+from tagger.features.contract import Feature, Moment
+from tagger.printing import Print
+from tagger.state import CustomerState
+
+# The places every rule's environment begins with; measured names follow.
+TODAY = 0
+RETAINED = 1
+FIRST_NAME = 2
+
+Environment = list[Any]
+
+
+@dataclass(slots=True)
+class Occasion:
+    """One evaluation of a customer's rules: after a record, or at a deadline.
+
+    Attributes:
+        event: the record; None at a deadline.
+        day: bank day of the event.
+        late: the event lies beyond the allowed lateness.
+        assets_fen: what the event moved `assets` by.
+        changed: bits of the features whose value may have changed; all at a deadline.
+    """
+
+    moment: Moment
+    event: CustomerEvent | None = None
+    day: int = 0
+    late: bool = False
+    assets_fen: int = 0
+    changed: int = -1
+
+    @property
+    def is_deadline(self) -> bool:
+        return self.event is None
+
+    def is_past(self, end_ms: int) -> bool:
+        """Whether a time that includes its end is over: a deadline comes after all that occurred at it."""
+        now_ms = self.moment.now_ms
+        return now_ms > end_ms or (self.event is None and now_ms == end_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A name that expressions read: where it stands in the environment, and how it is measured and printed."""
+
+    name: str
+    feature: Feature
+    part: int | None
+    print: Print
+
+
+@dataclass(frozen=True, slots=True)
+class EventPattern:
+    """An event that opens a watch or converts: its kind, and what must hold of it."""
+
+    source: str
+    where: Callable[[Any], Any] | None
+
+    def matches(self, event: CustomerEvent | None) -> bool:
+        if event is None or event.source_kind != self.source:
+            return False
+        return self.where is None or self.where(event) is True
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTerms:
+    """What all kinds have in common.
+
+    Attributes:
+        features: the features its environment is measured from, in order from `FIRST_NAME` on.
+        measures: the names its tags carry in `value`.
+        valid: first and last millisecond of validity, outside of which the condition is not true.
+        sources: kinds of event that must lead to an evaluation even if no feature changed.
+        depends: bits of the features that it reads.
+    """
+
+    name: str
+    pack: str
+    features: tuple[Feature, ...]
+    measures: tuple[Measure, ...]
+    shadow: bool = False
+    valid: tuple[int | None, int | None] = (None, None)
+    for_ms: int = 0
+    expires_ms: int | None = None
+    cooldown_ms: int = 0
+    refresh: int | None = None
+    converts: EventPattern | None = None
+    converts_when: Expression | None = None
+    need: str | None = None
+    offers: dict[str | None, Offer] = field(default_factory=dict)
+    sources: frozenset[str] = frozenset()
+    depends: int = 0
+
+    def is_valid(self, occasion: Occasion) -> bool:
+        """Whether the rule is in its validity."""
+        first, last = self.valid
+        return (first is None or occasion.moment.now_ms >= first) and not (
+            last is not None and occasion.is_past(last)
+        )
+
+
+class Rule(Protocol):
+    """A compiled rule of any kind."""
+
+    @property
+    def terms(self) -> RuleTerms:
+        """What it has in common with all kinds."""
+
+    def evaluate(self, state: CustomerState, occasion: Occasion, context: "Context") -> None:
+        """Bring the rule's state up to the occasion; tags go to `context.tags`."""
+
+    def next_deadline(self, state: CustomerState) -> int | None:
+        """The earliest of the rule's own timers, not before the customer's horizon."""
+
+
+@dataclass(slots=True)
+class Context:
+    """What the rules of one program share while a customer is evaluated.
+
+    Attributes:
+        rulebook: `version:digest`, as tags carry it.
+        warming: features still warming for customers seen before them: key → (activation, first exact day).
+        recorded: no tag may be pushed.
+        tags: where tag events are put.
+    """
+
+    calendar: BankCalendar
+    rulebook: str
+    customer_id: str = ""
+    recorded: bool = True
+    warming: dict[int, tuple[int, int]] = field(default_factory=dict)
+    tags: list[TagEvent] = field(default_factory=list)
+
+    def is_warming(self, feature: Feature, state: CustomerState, moment: Moment) -> bool:
+        """Whether a feature has not seen its whole window of this customer yet."""
+        start = self.warming.get(feature.key)
+        return start is not None and state.created < start[0] and moment.today < start[1]
+
+    def measure(self, features: Sequence[Feature], state: CustomerState, moment: Moment) -> Environment:
+        """The environment of a rule's expressions: today, room for `retained`, then each feature's value."""
+        environment: Environment = [moment.today, None]
+        for feature in features:
+            environment.append(feature.value(state, moment))
+        if self.warming:
+            for index, feature in enumerate(features):
+                if self.is_warming(feature, state, moment):
+                    environment[FIRST_NAME + index] = (None,) * len(feature.parts) or None
+        return environment
+
+    def any_warming(self, features: Sequence[Feature], state: CustomerState, moment: Moment) -> bool:
+        """Whether an unknown may be unknown only because of warming."""
+        return bool(self.warming) and any(self.is_warming(feature, state, moment) for feature in features)

@@ -1,0 +1,49 @@
+"""Every feature and level of a customer as of an instant, printed: what `tagger features` writes."""
+
+from schemas.rulepack import MONEY_NAMES
+from schemas.tags import Printed
+from tagger.features.balances import balance
+from tagger.features.contract import Moment
+from tagger.kinds.contract import Context
+from tagger.kinds.ladder import LadderRule
+from tagger.printing import print_money
+from tagger.program import Program
+from tagger.state import CustomerState
+
+
+def columns(program: Program) -> list[str]:
+    """`pack.feature`, or `pack.feature.part` where it has parts, in the packs' order; then `pack.ladder`."""
+    names = [
+        f"{name}.{part}" if part else name
+        for name, feature in program.features.items()
+        for part in feature.parts or ("",)
+    ]
+    return names + [_ladder_column(rule) for rule in program.rules if isinstance(rule, LadderRule)]
+
+
+def measure(program: Program, context: Context, state: CustomerState, moment: Moment) -> dict[str, str | None]:
+    """Values by column; None is unknown, or no level. Money names (`assets`, …) stand beside them."""
+    values: dict[str, str | None] = {name: _text(print_money(balance(state, name))) for name in MONEY_NAMES}
+    for name, feature in program.features.items():
+        prints = program.printers[name]
+        value = None if context.is_warming(feature, state, moment) else feature.value(state, moment)
+        if not feature.parts:
+            values[name] = _text(prints[0](value))
+            continue
+        for index, part in enumerate(feature.parts):
+            values[f"{name}.{part}"] = None if value is None else _text(prints[index](value[index]))
+    for rule in program.rules:
+        if isinstance(rule, LadderRule):
+            rule_state = state.rules.get(rule.terms.name)
+            values[_ladder_column(rule)] = None if rule_state is None else rule_state.level
+    return values
+
+
+def _ladder_column(rule: LadderRule) -> str:
+    return f"{rule.terms.pack}.{rule.terms.name}"
+
+
+def _text(printed: Printed) -> str | None:
+    if printed is None or isinstance(printed, str):
+        return printed
+    return str(printed).lower()

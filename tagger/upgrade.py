@@ -1,0 +1,55 @@
+"""What becomes of a customer when another rulebook takes effect (rulebook.md §4.7).
+
+A changed threshold keeps state and is evaluated anew, a changed feature begins to warm (`Context.warming`), a
+removed rule revokes its open episodes, and state that nothing defines any more is dropped.
+"""
+
+from tagger.episodes import change_episode
+from tagger.features.contract import Moment
+from tagger.fold import Fold
+from tagger.kinds.contract import Occasion
+from tagger.kinds.ladder import LadderRule
+from tagger.program import Program
+from tagger.state import CustomerState
+
+
+def upgrade_customer(state: CustomerState, old: Program | None, new: Fold, now_ms: int, today: int) -> None:
+    """Bring a customer under the new program, as of the clock `now_ms` on bank day `today`."""
+    now_ms = max(now_ms, state.clock_ms)
+    if old is not None:
+        _close_what_is_gone(state, old, new, Occasion(Moment(now_ms, today)))
+    kept = new.program.feature_keys
+    for key in [key for key in state.features if key not in kept]:
+        del state.features[key]
+    state.horizon_ms = max(state.horizon_ms, now_ms)
+    new.evaluate_all(state, now_ms)
+
+
+def _close_what_is_gone(state: CustomerState, old: Program, new: Fold, occasion: Occasion) -> None:
+    rules = {rule.terms.name: rule for rule in new.program.rules}
+    for rule in old.rules:
+        name = rule.terms.name
+        rule_state = state.rules.get(name)
+        if rule_state is None:
+            continue
+        successor = rules.get(name)
+        gone = type(successor) is not type(rule)
+        level_gone = isinstance(successor, LadderRule) and rule_state.level not in (None, *successor.levels)
+        if not gone and not level_gone:
+            continue
+        if rule_state.open is not None:
+            change_episode(
+                rule.terms,
+                rule_state,
+                state,
+                occasion,
+                new.context,
+                change="revoked",
+                reason="rule removed" if gone else "level",
+                value={},
+                evidence=(),
+            )
+        if gone:
+            del state.rules[name]
+        else:
+            rule_state.level = rule_state.pending = rule_state.since_ms = None
