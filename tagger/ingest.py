@@ -12,7 +12,8 @@ The source's time W (design.md §4, "The clock") never falls:
   the time of day instead: beyond now + `max_future_ms` it is a dead letter. One absurd record can so never make
   every honest one late, and recorded runs begin wherever they like in the past. A made-up run that
   deliberately lies in the future needs a larger `max_future_ms`.
-- `clock: wall`: now when caught up, otherwise the broker's timestamp of the last record read, at most now. A
+- `clock: wall`: now when caught up, otherwise the broker's timestamp of the last record read (as it never falls:
+  the largest), at most now. A
   record beyond now + `max_future_ms` is a dead letter.
 
 Topics outside the clock have no W; their events are held against now + `max_future_ms` in both modes.
@@ -213,7 +214,7 @@ class Source:
         """
         run = _Run(state)
         first, expected = state.first_offset, state.next_offset
-        last_ms = None
+        latest_ms = -1  # of the broker's timestamps; -1 is Kafka's word for none
         for record in records:
             offset = record.offset
             if offset >= 0:
@@ -223,10 +224,10 @@ class Source:
                     continue
                 run.control += offset - expected
                 expected = offset + 1
-            last_ms = record.timestamp
+            latest_ms = max(latest_ms, record.timestamp or -1)
             self._take(run, record, now_ms)
-        if self.moves_clock and not self._follows_events and last_ms is not None and last_ms >= 0:
-            run.time_ms = _later(run.time_ms, min(last_ms, now_ms))
+        if self.moves_clock and not self._follows_events and latest_ms >= 0:
+            run.time_ms = _later(run.time_ms, min(latest_ms, now_ms))
         next_state = IngestState(
             first_offset=first,
             next_offset=expected,
