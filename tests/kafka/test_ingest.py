@@ -251,6 +251,20 @@ async def test_every_offset_has_one_fate_and_the_fates_add_up(
     assert {letter.message_key for letter in letters} == {f"{TOPIC}-0"}
 
 
+async def test_markers_and_aborted_records_at_the_end_of_a_fetch_are_control_too(
+    settings: Settings, producer: AIOKafkaProducer
+) -> None:
+    await send(producer, settings, [transaction(1)])
+    async with open_producer(settings, f"{settings.app}-upstream") as upstream:
+        await upstream.begin_transaction()
+        await upstream.send_and_wait(settings.topic(TOPIC), transaction(2), partition=0)
+        await upstream.abort_transaction()
+    driver = Driver(settings)
+    assert await driver.run() == 3
+    offset, state = await driver.state()
+    assert (offset, state.passed_on, state.control) == (3, 1, 2)
+
+
 async def test_oversized_value_is_buried_cut_with_its_size(settings: Settings, producer: AIOKafkaProducer) -> None:
     value = transaction(1, kind="x" * 10_000_000)
     await send(producer, settings, [value])
