@@ -95,6 +95,7 @@ async def _demo(settings: Settings, plan: Plan, rate: float, log: Path, keep: bo
     await topics.create(settings)
     simulation, progress, watch = simulate(plan), Progress(), Watch(settings)
     with open_screen(plan) as screen, _worker(settings, log) as worker:
+        await _ready(worker)
         following = asyncio.create_task(watch.follow())
         sending = asyncio.create_task(_send(settings, simulation, rate, progress))
         stall = Stall()
@@ -128,6 +129,15 @@ def _finished(settings: Settings, progress: Progress, seen: Seen) -> bool:
     """Whether every record sent has a fate and time has ended in every partition of the journal."""
     sources = len(settings.clock_topics) * settings.partitions
     return seen.fates().total() == progress.expected and seen.closed(settings.partitions, sources)
+
+
+async def _ready(worker: Child) -> None:
+    """Wait until the worker has taken over its partitions: what is sent before would arrive all at once, and days
+    of the made-up month would pass between two ticks."""
+    stall = Stall()
+    while '"event": "ready"' not in worker.log.read_text():
+        _check(worker, stall, 0, 0)
+        await asyncio.sleep(0.1)
 
 
 def _check(worker: Child, stall: Stall, sent: int, settled: int) -> None:

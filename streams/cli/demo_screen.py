@@ -21,6 +21,7 @@ from streams.watch import Seen
 _LINES_AT_ONCE = 3
 _LINE_SECONDS = 1.0
 _ROWS = 12
+_WIDTH = 115  # of tables where there is no terminal to fit
 
 
 class Screen:
@@ -47,7 +48,7 @@ class Screen:
         """Show what came out, and how it compares with what the stories should give."""
         self.close()
         took = time.monotonic() - self._began
-        console = Console(highlight=False, markup=False)
+        console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else _WIDTH)
         console.print(_tags_table(seen))
         console.print(_fates_table(seen))
         console.print(_scores_table(score(simulation.labels, _seen_tags(seen))))
@@ -130,11 +131,14 @@ def _fates_table(seen: Seen) -> Table:
 
 
 def _scores_table(scores: list[Score]) -> Table:
-    table = Table(
-        "story", "rule", "customers", "tagged as told", "missing", "unexpected", title="the stories' labels"
-    )
-    for item in scores:
-        table.add_row(item.story, item.rule, *map(str, (item.customers, item.hits, item.missing, item.extra)))
+    """By rule: what the stories say should have been tagged, and what was. Stories that came out wrong by name."""
+    table = Table("rule", "customers", "as told", "missing", "unexpected", "stories that differ")
+    table.title = "what the made-up stories say should come out"
+    for rule in sorted({item.rule for item in scores}):
+        of_rule = [item for item in scores if item.rule == rule]
+        sums = (sum(getattr(item, name) for item in of_rule) for name in ("customers", "hits", "missing", "extra"))
+        wrong = ", ".join(item.story for item in of_rule if item.missing or item.extra)
+        table.add_row(rule, *map(str, sums), wrong or "none")
     return table
 
 
