@@ -19,6 +19,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
+from schemas.bankday import BankCalendar
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.lane import Fetch, name_of
 from streams.ownership import StageName
@@ -26,7 +27,7 @@ from streams.redis_view import RedisView, Row, ViewLostError
 from streams.settings import Settings
 from streams.topics import CUSTOMERS
 from streams.unit import OutcomeUnknownError, UnitOfWork, transactional_id
-from tagger.view import View, project_customer
+from tagger.view import project_customer
 
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
@@ -49,30 +50,25 @@ RESERVED = b"#"
 
 
 class Project:
-    """The stage.
-
-    Args:
-        project: changelog value → view.
-    """
+    """The stage."""
 
     name: StageName = "project"
 
-    def __init__(self, settings: Settings, project: Callable[[bytes], View] = project_customer) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.topics: Sequence[str] = (settings.topic(CUSTOMERS),)
         self._settings = settings
-        self._project = project
 
     def make_task(self, tp: TopicPartition) -> "ProjectTask":
-        return ProjectTask(self._settings, tp, self._project)
+        return ProjectTask(self._settings, tp)
 
 
 class ProjectTask:
     """One changelog partition."""
 
-    def __init__(self, settings: Settings, tp: TopicPartition, project: Callable[[bytes], View]) -> None:
+    def __init__(self, settings: Settings, tp: TopicPartition) -> None:
         self._settings = settings
         self._tp = tp
-        self._project = project
+        self._calendar = BankCalendar(settings.zone)
         self._group = f"{settings.app}-project"
         self._unit = UnitOfWork(settings, transactional_id(settings.app, "project", tp.topic, tp.partition))
         self._redis: Redis | None = None
@@ -118,8 +114,9 @@ class ProjectTask:
         self._position = end
 
     def _row(self, record: ConsumerRecord) -> Row:
-        view = None if record.value is None else self._project(record.value)
-        return Row(record.key.decode(), record.offset, view)
+        customer_id = record.key.decode()
+        view = None if record.value is None else project_customer(customer_id, record.value, self._calendar)
+        return Row(customer_id, record.offset, view)
 
     async def idle(self, caught_up: bool) -> None:
         """Notice a Redis that was wiped while nothing was being written."""

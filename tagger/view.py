@@ -6,7 +6,14 @@ again.
 
 from dataclasses import dataclass, field
 
+from schemas.bankday import BankCalendar
+from schemas.money import format_fen
 from schemas.tags import Delivery
+from tagger.episodes import tag_id
+from tagger.features.balances import balance
+from tagger.state import CustomerState, decode_state
+
+MEASURES = ("current", "term", "wealth", "loan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +43,45 @@ class View:
     Attributes:
         profile: field → text: `assets`, `segment`, `updated_at`, and `level.{scheme}` a ladder.
         tags: tag id → open episode, in order of opening.
+        accounts: `type:account` → balance; "others" sums what lies beyond the accounts remembered.
     """
 
     profile: dict[str, str] = field(default_factory=dict)
     tags: dict[str, OpenTag] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)
 
 
-def project_customer(state: bytes) -> View:
-    """The view of a changelog value.
+def project_customer(customer_id: str, state: bytes, calendar: BankCalendar) -> View:
+    """The view of a changelog record.
 
     Raises:
         msgspec.DecodeError: the changelog holds something the fold did not write.
     """
-    raise NotImplementedError
+    customer = decode_state(state)
+    profile = {"assets": format_fen(balance(customer, "assets"))}
+    profile |= {name: format_fen(balance(customer, name)) for name in MEASURES if name in customer.series}
+    for rule, rule_state in sorted(customer.rules.items()):
+        if rule_state.level is not None:
+            profile[f"level.{rule}"] = rule_state.level
+    profile["updated_at"] = calendar.format(customer.clock_ms)
+    accounts = {
+        name or "others": format_fen(account.opening_fen + account.moved_fen)
+        for name, account in sorted(customer.accounts.items())
+    }
+    return View(profile, _open_tags(customer_id, customer, calendar), accounts)
+
+
+def _open_tags(customer_id: str, customer: CustomerState, calendar: BankCalendar) -> dict[str, OpenTag]:
+    episodes = [(state.open, rule) for rule, state in customer.rules.items() if state.open is not None]
+    return {
+        tag_id(rule, customer_id, episode.number): OpenTag(
+            rule=rule,
+            revision=episode.revision,
+            opened_ms=episode.opened_ms,
+            opened_at=calendar.format(episode.opened_ms),
+            expires_at=None if episode.expires_ms is None else calendar.format(episode.expires_ms),
+            delivery=Delivery(push=episode.push, reason=episode.held),
+            level=episode.level,
+        )
+        for episode, rule in sorted(episodes, key=lambda item: (item[0].opened_ms, item[1]))
+    }

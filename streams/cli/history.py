@@ -105,7 +105,7 @@ def backtest(
         run.refused.keep = lambda letter: dead_letters_file.write(_ENCODER.encode(letter) + b"\n")
     meta = run.fold(run.journal(), emit)
     if state_file is not None:
-        _write_states(run.states, state_file)
+        _write_states(run.states, settings, state_file)
     _summarize(run, meta, changes, as_json)
 
 
@@ -224,10 +224,11 @@ def _noting(journal: Iterable[JournalRecord], customers: set[str]) -> Iterator[J
         yield record
 
 
-def _write_states(states: dict[str, bytes], file: BinaryIO) -> None:
+def _write_states(states: dict[str, bytes], settings: Settings, file: BinaryIO) -> None:
+    calendar = BankCalendar(settings.zone)
     for customer_id in sorted(states):
-        view = project_customer(states[customer_id])
-        line = {"customer_id": customer_id, "profile": view.profile, "tags": view.tags}
+        view = project_customer(customer_id, states[customer_id], calendar)
+        line = {"customer_id": customer_id, "profile": view.profile, "accounts": view.accounts, "tags": view.tags}
         file.write(_ENCODER.encode(line) + b"\n")
 
 

@@ -16,6 +16,7 @@ from aiokafka import ConsumerRecord
 from rich.console import Console
 from rich.table import Table
 
+from schemas.bankday import BankCalendar
 from schemas.deadletters import REASONS, DeadLetter, decode_dead_letter
 from streams.cli.exits import NOT_SO, CommandError, run
 from streams.clients import partition_counts, read_topic
@@ -47,17 +48,18 @@ def show_customer(settings: Settings, customer_id: str, as_json: bool) -> None:
         record = run(_last_state(settings, customer_id))
     if record is None:
         raise CommandError(f"expected a customer {customer_id} in {settings.topic(CUSTOMERS)}, found none", NOT_SO)
-    view = project_customer(record.value)
+    view = project_customer(customer_id, record.value, BankCalendar(settings.zone))
     if as_json:
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        _print_json({"customer_id": customer_id, "profile": view.profile, "tags": view.tags, "changelog": where})
+        shown = {"profile": view.profile, "accounts": view.accounts, "tags": view.tags}
+        _print_json({"customer_id": customer_id, **shown, "changelog": where})
         return
     _print_customer(customer_id, view)
 
 
 def _print_customer(customer_id: str, view: View) -> None:
     fields = {"field": lambda item: item[0], "value": lambda item: item[1]}
-    _print_table(fields, [("customer_id", customer_id), *view.profile.items()])
+    _print_table(fields, [("customer_id", customer_id), *view.profile.items(), *view.accounts.items()])
     columns: Columns = {
         "rule": lambda item: item[1].rule,
         "level": lambda item: item[1].level,
