@@ -18,16 +18,24 @@ import msgspec
 
 from schemas.journal import Activation, encode_record
 from streams.clients import UnreachableError, open_producer, partition_counts, read_topic
+from streams.logs import tell
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import JOURNAL, RULEBOOKS
 from streams.unit import FencedError, OutcomeUnknownError, Transaction, UnitOfWork
-from tagger.rulebook import read_rulebook
+from tagger.rulebook import RulebookError, read_rulebook
 
 ACTIVATED_KEY = b"#activated"
 """No digest looks like this. Its value is the last activation."""
 _TRIES = 10
 _WAIT_SECONDS = (0.2, 1.0)
+
+
+class RulesError(Exception):
+    """The rules folder holds no valid packs; the message names every error by file, line and column."""
+
+
+tell(RulesError)
 
 
 class PublishedRulebook(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +141,7 @@ async def bootstrap(settings: Settings) -> str | None:
         The digest that this call activated, None when one was in force or waiting already.
 
     Raises:
-        FileNotFoundError, tagger.rulebook.RulebookError: nothing was activated yet and there are no valid packs.
+        RulesError: nothing was activated yet, and there are no valid packs.
         UnreachableError, MissingTopicError: as `read_topic`.
     """
     for _ in range(_TRIES):
@@ -151,7 +159,10 @@ async def bootstrap(settings: Settings) -> str | None:
 
 
 async def _bootstrap_fenced(settings: Settings) -> str | None:
-    digest, value = _checked(read_folder(settings.rules))
+    try:
+        digest, value = _checked(read_folder(settings.rules))
+    except (FileNotFoundError, RulebookError) as error:
+        raise RulesError(f"the packs to put in force cannot be used:\n{error}") from error
     counts = await _counts(settings)
     unit = UnitOfWork(settings, activation_id(settings))
     try:

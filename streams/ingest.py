@@ -26,6 +26,7 @@ from schemas.journal import encode_record
 from streams.app import group_of
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.lane import Fetch, name_of
+from streams.logs import tell
 from streams.ownership import StageName
 from streams.partitioner import partition_of
 from streams.settings import Settings
@@ -44,6 +45,9 @@ WallClock = Callable[[], float]
 
 class PositionError(Exception):
     """The group's offset and the input contradict each other; records would be skipped or read twice."""
+
+
+tell(PositionError)
 
 
 class Ingest:
