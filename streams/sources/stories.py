@@ -3,15 +3,22 @@
 A story is a generator over one `Customer`: each step gives the happenings that *occur* on one day (they may arrive
 later), and what it expects is said where it is decided. Stories are written against the packs as they stand under
 `rules/`; the numbers they lean on are named below. A day is laid out so that stories do not disturb themselves:
-money comes in from 9 to 11, the app is used from 12 to 13, money leaves from 14 to 16, small payments from 17 to
-21.
+money comes in from 9 to 11, the app is used from 12 to 13, money leaves from 14 to 16, small payments are
+made from 17 to 21; what is booked later in a day is made later.
 """
 
 from collections.abc import Callable, Iterator
 
 from schemas.money import FEN_PER_YUAN
 from streams.sources.customer import DAY_MS, HOUR_MS, MINUTE_MS, Customer, Happening
-from streams.sources.ladders import JOINT_STOCK_RULE, joint_stock_levels
+from streams.sources.ladders import (
+    CAMPAIGN_RULE,
+    CCB_RULE,
+    JOINT_STOCK_RULE,
+    NEAR_UPGRADE_RULE,
+    ccb_levels,
+    joint_stock_levels,
+)
 
 INFLOW = "inflow-not-retained"
 BROWSING = "wealth-browsing-no-purchase"
@@ -34,14 +41,14 @@ def salary_and_spend(c: Customer) -> Iterator[list[Happening]]:
     c.balance_fen = c.yuan(500, 9_000)
     payday, salary = c.random.randrange(1, 28), c.yuan(5_000, 18_000)
     for day in range(c.period.days):
-        today = _small_payments(c, day)
+        today: list[Happening] = []
         if day % 30 == payday:
             today.append(c.credit(c.time(day, 9, 11), salary, "salary"))
         if day % 30 == (payday + 3) % 30 and c.balance_fen > salary // 2:
             today.append(c.debit(c.time(day, 14, 16), salary // 3, "card"))
         if c.random.random() < 0.5:
             today.append(c.act(c.time(day, 12, 13), "login"))
-        yield today
+        yield today + _small_payments(c, day)
     c.expect_nothing(INFLOW, BROWSING)
 
 
@@ -52,7 +59,7 @@ def inflow_leaves(c: Customer) -> Iterator[list[Happening]]:
     inflow = c.yuan(LARGE_YUAN, 4 * LARGE_YUAN)
     halves = c.random.random() < 0.5
     for day in range(c.period.days):
-        today = _small_payments(c, day)
+        today: list[Happening] = []
         if day == comes:
             today.append(c.credit(c.time(day, 9, 11), inflow, "transfer"))
         if day == goes:
@@ -61,7 +68,7 @@ def inflow_leaves(c: Customer) -> Iterator[list[Happening]]:
                 today.append(c.debit(at_ms - 30 * MINUTE_MS, inflow // 2, "transfer"))
             today.append(c.debit(at_ms, inflow // 2 if halves else inflow * 9 // 10, "transfer"))
             c.expect(INFLOW, at_ms)
-        yield today
+        yield today + _small_payments(c, day)
     c.expect_nothing(BROWSING)
 
 
@@ -72,12 +79,12 @@ def inflow_stays(c: Customer) -> Iterator[list[Happening]]:
     inflow = c.yuan(LARGE_YUAN, 4 * LARGE_YUAN)
     buys = c.random.random() < 0.5
     for day in range(c.period.days):
-        today = _small_payments(c, day)
+        today: list[Happening] = []
         if day == comes:
             today.append(c.credit(c.time(day, 9, 11), inflow, "transfer"))
         if day == moves and buys:
             today += c.buy_wealth(c.time(day, 14, 16), inflow * 9 // 10, "W-steady")
-        yield today
+        yield today + _small_payments(c, day)
     c.expect_nothing(INFLOW, BROWSING)
 
 
@@ -127,34 +134,53 @@ def merchant_settlement(c: Customer) -> Iterator[list[Happening]]:
     c.expect_nothing(INFLOW, BROWSING)
 
 
+# What is held after each of six steps, in yuan, from and to. Each range lies between two cuts of joint_stock (left
+# below 95%), so that the layer is certain, and one lies within a tenth of the next cut.
+_CLIMB = ((6_000, 8_000), (12_000, 15_000), (22_000, 26_000), (32_000, 36_000), (46_000, 49_000), (52_000, 60_000))
+_DESCENT = (
+    (510_000, 560_000),
+    (280_000, 320_000),
+    (180_000, 220_000),
+    (90_000, 120_000),
+    (55_000, 70_000),
+    (15_000, 30_000),
+)
+
+
 def climbs_a_tier(c: Customer) -> Iterator[list[Happening]]:
-    """Saves up in six steps, from below 5,000 to above 50,000."""
+    """Saves up in six steps, from below 5,000 to above 50,000, the fifth close below it."""
     c.balance_fen = c.yuan(1_000, 4_000)
-    steps = {1 + step * (c.period.days - 4) // 5 for step in range(6)}
+    opening = c.balance_fen
+    steps = {1 + step * (c.period.days - 4) // 5: bounds for step, bounds in enumerate(_CLIMB)}
     points = []
     for day in range(c.period.days):
         today = [_payment(c, day)] if day == 0 else []
         if day in steps:
-            today.append(c.credit(c.time(day, 9, 11), c.yuan(9_000, 13_000), "transfer"))
+            today.append(c.credit(c.time(day, 9, 11), c.yuan(*steps[day]) - c.balance_fen, "transfer"))
         points += [(happening.arrives_ms, c.assets_fen) for happening in today]
         yield today
-    _expect_levels(c, points)
+    moments = [at_ms for at_ms, _ in points]
+    c.expect(CAMPAIGN_RULE, moments[2])
+    c.expect(NEAR_UPGRADE_RULE, moments[5])
+    c.expect(CAMPAIGN_RULE, moments[6], change="converted")
+    _expect_levels(c, opening, points)
 
 
 def vip_leaves(c: Customer) -> Iterator[list[Happening]]:
     """Holds more than 600,000 and takes it elsewhere in six steps."""
-    opening = c.yuan(600_000, 900_000)
-    c.balance_fen = opening
-    steps = {2 + step * (c.period.days - 5) // 5: step for step in range(6)}
+    c.balance_fen = c.yuan(600_000, 900_000)
+    opening = c.balance_fen
+    steps = {2 + step * (c.period.days - 5) // 5: bounds for step, bounds in enumerate(_DESCENT)}
     points = []
     for day in range(c.period.days):
         today = [_payment(c, day)] if day == 0 else []
         if day in steps:
-            share = 18 if steps[day] < 5 else 9
-            today.append(c.debit(c.time(day, 14, 16), opening * share // 100, "transfer"))
+            today.append(c.debit(c.time(day, 14, 16), c.balance_fen - c.yuan(*steps[day]), "transfer"))
         points += [(happening.arrives_ms, c.assets_fen) for happening in today]
         yield today
-    _expect_levels(c, points)
+    c.expect_nothing(NEAR_UPGRADE_RULE)
+    c.expect(CAMPAIGN_RULE, points[-1][0])
+    _expect_levels(c, opening, points)
 
 
 def dormant(c: Customer) -> Iterator[list[Happening]]:
@@ -188,12 +214,12 @@ def late(c: Customer) -> Iterator[list[Happening]]:
     comes, goes = _inflow_days(c)
     inflow = c.yuan(LARGE_YUAN, 4 * LARGE_YUAN)
     for day in range(c.period.days):
-        today = _small_payments(c, day)
+        today: list[Happening] = []
         if day == comes:
             today.append(c.delay(c.credit(c.time(day, 9, 11), inflow, "transfer"), _LATE_MS, "late"))
         if day == goes:
             today.append(c.debit(c.time(day, 14, 16), inflow * 9 // 10, "transfer"))
-        yield today
+        yield today + _small_payments(c, day)
     c.expect_nothing(INFLOW, BROWSING)
 
 
@@ -216,14 +242,14 @@ def broken(c: Customer) -> Iterator[list[Happening]]:
     c.balance_fen = c.yuan(1_000, 4_000)
     looks = c.random.randrange(1, c.period.days - 3)
     for day in range(c.period.days):
-        today = _small_payments(c, day)
-        if day == looks:
-            views = _views(c, day, VIEWS)
-            views[1] = c.spoil(views[1], views[1].value[: len(views[1].value) // 2])
-            inflow = c.credit(c.time(day, 9, 11), LARGE_YUAN * FEN_PER_YUAN, "transfer")
-            c.balance_fen -= LARGE_YUAN * FEN_PER_YUAN
-            today = [c.spoil(inflow, c.random.choice(_SPOILS)(inflow.value)), *views]
-        yield today
+        if day != looks:
+            yield _small_payments(c, day)
+            continue
+        inflow = c.credit(c.time(day, 9, 11), LARGE_YUAN * FEN_PER_YUAN, "transfer")
+        c.balance_fen -= LARGE_YUAN * FEN_PER_YUAN  # the bank never booked it
+        views = _views(c, day, VIEWS)
+        views[1] = c.spoil(views[1], views[1].value[: len(views[1].value) // 2])
+        yield [c.spoil(inflow, c.random.choice(_SPOILS)(inflow.value)), *views]
     c.expect_nothing(INFLOW, BROWSING)
 
 
@@ -279,7 +305,15 @@ def _views(c: Customer, day: int, count: int) -> list[Happening]:
     return [c.act(first_ms + 5 * i * MINUTE_MS, "view", "wealth", "W-1") for i in range(count)]
 
 
-def _expect_levels(c: Customer, points: list[tuple[int, int]]) -> None:
+def _expect_levels(c: Customer, opening: int, points: list[tuple[int, int]]) -> None:
+    """Both ladders, from what was held after each transaction; no signal."""
     c.expect_nothing(INFLOW, BROWSING)
-    for at_ms, level in joint_stock_levels(points):
-        c.expect(JOINT_STOCK_RULE, at_ms, level=level)
+    for at_ms, layer in joint_stock_levels(points):
+        c.expect(JOINT_STOCK_RULE, at_ms, level=layer)
+    calendar = c.period.calendar
+    closings = [(calendar.day_of(at_ms), assets) for at_ms, assets in points]
+    levels = list(ccb_levels(opening, closings, c.period.first_day + c.period.days - 1))
+    for day, level in levels:
+        c.expect(CCB_RULE, points[0][0] if day is None else calendar.start_ms(day), level=level)
+    if not levels:
+        c.expect_nothing(CCB_RULE)
