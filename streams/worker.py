@@ -164,6 +164,7 @@ class Worker:
             with suppress(ValueError, NotImplementedError):  # not in the main thread: the caller stops us
                 loop.add_signal_handler(number, self.stop)
         gc.disable()
+        log.info("starting", extra={"stages": [app.ownership.stage.name for app in self.apps]})
         work = [
             asyncio.create_task(self._collect_garbage()),
             asyncio.create_task(self._beat()),

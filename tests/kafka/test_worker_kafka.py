@@ -1,0 +1,106 @@
+"""The worker process: how it starts, fails and ends."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from counting_run import Deployment, numbered, until
+from kafka_broker import KafkaBroker
+
+from streams.child import free_port
+
+pytestmark = pytest.mark.kafka
+
+TAGGER = [sys.executable, "-m", "streams.cli.main"]
+
+
+def run_tagger(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*TAGGER, *arguments],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def last_event(stderr: str) -> dict[str, str]:
+    event: dict[str, str] = msgspec.json.decode(stderr.strip().splitlines()[-1])
+    return event
+
+
+@pytest.fixture
+async def deployment(kafka: KafkaBroker, topic_prefix: str, tmp_path: Path) -> Deployment:
+    return await Deployment.create(kafka.bootstrap, topic_prefix, tmp_path, partitions=2)
+
+
+def test_missing_topics_end_it_with_2_and_what_to_run(kafka: KafkaBroker, topic_prefix: str) -> None:
+    done = run_tagger("worker", TAGGER_BOOTSTRAP=kafka.bootstrap, TAGGER_TOPIC_PREFIX=topic_prefix)
+    assert done.returncode == 2
+    error = last_event(done.stderr)["error"]
+    assert f"{topic_prefix}tagging.journal" in error
+    assert "tagger topics create" in error
+
+
+def test_no_broker_ends_it_with_3(topic_prefix: str) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    done = run_tagger("--bootstrap", address, "worker")
+    assert done.returncode == 3
+    assert address in last_event(done.stderr)["error"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_stops_gracefully(deployment: Deployment, number: signal.Signals) -> None:
+    with deployment.running():
+        worker = deployment.start_worker()
+        await deployment.write(numbered(100))
+        await deployment.settle()
+        worker.signal(number)
+        assert await worker.ended() == 0
+        assert worker.events("stopped")
+
+
+async def test_it_stops_gracefully_before_it_has_joined(deployment: Deployment) -> None:
+    with deployment.running():
+        worker = deployment.start_worker()
+        await until(lambda: bool(worker.events("starting")), "the worker to start")
+        assert await worker.leave() == 0
+
+
+async def test_an_exception_in_the_fold_ends_it_and_skips_nothing(deployment: Deployment, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.touch()
+    with deployment.running():
+        await deployment.write(numbered(1000))
+        for _ in range(2):
+            worker = deployment.start_worker(
+                FAIL_ON_EVENT="e777", FAIL_WHILE=str(broken), TAGGER_BATCH_RECORDS="50"
+            )
+            assert await worker.ended() == 1
+            failure = worker.events("cannot go on")[0]
+            assert failure["error"] == "ZeroDivisionError"
+            assert "counting.py" in str(failure["trace"])
+        assert not await deployment.has_decided_all()
+        broken.unlink()
+        mended = deployment.start_worker()
+        await deployment.settle()
+        assert await mended.leave() == 0
+
+
+async def test_logs_hold_no_payload(deployment: Deployment, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.touch()
+    with deployment.running():
+        await deployment.write(numbered(100))
+        worker = deployment.start_worker(FAIL_ON_EVENT="e77", FAIL_WHILE=str(broken), TAGGER_LOG_LEVEL="debug")
+        assert await worker.ended() == 1
+    written = worker.log.read_text()
+    assert "A-C1" not in written
+    assert "amount" not in written
+    for line in written.splitlines():
+        assert set(msgspec.json.decode(line)) >= {"at", "level", "event", "logger"}
