@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, RootModel
 
-from schemas.events import Employment
 from schemas.journal import AccountType, Action, Direction
 from schemas.outputs import Output
 
@@ -83,12 +82,12 @@ class Attributes(Output):
 
     opened_on: BankDay | None = None
     birth_date: BankDay | None = None
-    gender: Literal["f", "m", "x"] | None = None
+    gender: Annotated[str | None, Field(description="f, m or x")] = None
     marital_status: str | None = None
     children_birth_dates: tuple[BankDay, ...] = ()
     occupation: str | None = None
     industry: str | None = None
-    employment: Employment | None = None
+    employment: str | None = None
     trade: str | None = None
     region: str | None = None
     household_income_fen: Fen | None = None
