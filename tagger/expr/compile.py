@@ -20,9 +20,10 @@ from tagger.expr import nodes
 from tagger.expr.check import check
 from tagger.expr.functions import FUNCTIONS
 from tagger.expr.nodes import Const, Node
-from tagger.expr.parse import Parsed, parse
-from tagger.expr.parse import referenced_names as referenced_names
+from tagger.expr.parse import Parsed, parse, referenced_names
 from tagger.expr.scope import Scope, Type
+
+__all__ = ["Condition", "Expression", "compile_expression", "plain_number", "reads_of", "referenced_names"]
 
 
 @dataclass(frozen=True)

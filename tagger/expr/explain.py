@@ -46,7 +46,7 @@ def explain(tree: Node, lookup: Lookup, today: int | None = None) -> Explanation
     return Explanation(tree.text, walk(tree, lookup, today), parts)
 
 
-def walk(tree: Node, lookup: Lookup, today: int | None = None) -> Any:
+def walk(tree: Node, lookup: Lookup, today: int | None = None) -> Any:  # noqa: PLR0911 (a row a kind of node)
     """The value of an expression; arguments as in `explain`."""
     match tree:
         case Const(value=value):
@@ -58,12 +58,12 @@ def walk(tree: Node, lookup: Lookup, today: int | None = None) -> Any:
         case nodes.Today(part=part):
             return _today(today, part)
         case nodes.Compare(operands=operands, operators=operators):
-            values = [walk(operand, lookup, today) for operand in operands]
-            links = zip(operators, values, values[1:], strict=False)
+            sides = [walk(operand, lookup, today) for operand in operands]
+            links = zip(operators, sides, sides[1:], strict=False)
             return _all([_known(_OPERATIONS[operator], left, right) for operator, left, right in links])
         case nodes.Logic(operator=operator, items=items):
-            values = [walk(item, lookup, today) for item in items]
-            return _all(values) if operator == "and" else _not(_all([_not(value) for value in values]))
+            truths = [walk(item, lookup, today) for item in items]
+            return _all(truths) if operator == "and" else _not(_all([_not(truth) for truth in truths]))
         case nodes.Not(item=item):
             return _not(walk(item, lookup, today))
         case nodes.Negate(item=item):
@@ -76,8 +76,8 @@ def walk(tree: Node, lookup: Lookup, today: int | None = None) -> Any:
             return None if chosen is None else walk(yes if chosen else no, lookup, today)
         case nodes.Call(function=function, arguments=arguments):
             spec = FUNCTIONS[function]
-            values = [walk(argument, lookup, today) for argument in arguments]
-            return spec.implementation(*([today, *values] if spec.needs_today else values))
+            given = [walk(argument, lookup, today) for argument in arguments]
+            return spec.implementation(*([today, *given] if spec.needs_today else given))
         case _:
             raise AssertionError(type(tree))
 

@@ -113,7 +113,7 @@ FUNCTIONS: Mapping[str, FunctionSpec] = {
             strict=False, types=(Type.MONEY, Type.NUMBER, Type.DATE, Type.TEXT, Type.BOOLEAN),
         ),
         FunctionSpec(
-            "age", "age(date)", "Whole years from a date to today; 29 February is kept on the 28th in other years.",
+            "age", "age(date)", "Whole years from a date to today; 29 February is kept on the 28th in others.",
             (Type.DATE,), Type.NUMBER, age,
             (Example("age(birth_date)", "25", {"birth_date": "2000-03-03"}),
              Example("age(birth_date)", "26", {"birth_date": "2000-03-02"}),

@@ -207,7 +207,8 @@ def _check_constant(parsed: Parsed, node: ast.Constant, column: int) -> None:
 
 
 _NAMES_OF_NODES = {
-    "Lambda": "a lambda", "ListComp": "a comprehension", "SetComp": "a comprehension", "DictComp": "a comprehension",
+    "Lambda": "a lambda", "ListComp": "a comprehension", "SetComp": "a comprehension",
+    "DictComp": "a comprehension",
     "GeneratorExp": "a comprehension", "NamedExpr": "an assignment", "JoinedStr": "an f-string", "Pow": "a power",
     "Subscript": "an index", "Is": "`is`", "IsNot": "`is not`", "Mod": "`%`", "FloorDiv": "`//`", "Starred": "`*`",
     "Dict": "a mapping", "Set": "a set", "Tuple": "a tuple", "Await": "`await`", "Yield": "`yield`",

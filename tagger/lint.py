@@ -1,0 +1,186 @@
+"""What is allowed in a rulebook and yet cannot be meant (rulebook.md §6, `rules check`).
+
+Each check is a function from a rulebook to findings, in one table. A rulebook with findings still runs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from itertools import pairwise
+
+from schemas.rulepack import (
+    MONEY_NAMES,
+    ActiveRule,
+    Case,
+    Count,
+    DaysSince,
+    Derived,
+    FeatureModel,
+    GivenAppEvent,
+    GivenProfile,
+    GivenTransaction,
+    LadderRule,
+    LevelOf,
+    Pack,
+    RuleModel,
+    SignalRule,
+    Sum,
+    Top,
+)
+from tagger.constant_conditions import constant_parts, placed_expressions
+from tagger.expr.fields import PROFILE_FIELDS
+from tagger.expr.parse import referenced_names
+from tagger.packcheck import rule_expressions
+from tagger.rulebook import PackError, Rulebook
+
+Findings = Iterator[PackError]
+
+
+def lint(rulebook: Rulebook) -> list[PackError]:
+    """Everything doubtful about a rulebook, by file, line and column."""
+    found = {finding for check in CHECKS for finding in check(rulebook)}
+    return sorted(found, key=lambda f: (f.file, f.line, f.column, f.message))
+
+
+def uncovered_rules(rulebook: Rulebook) -> Findings:
+    """Each rule has a case in its pack in which it fires, and one in which it could and does not."""
+    for name, (pack, rule) in rulebook.rules.items():
+        cases = [case for case in pack.cases if case.rules is None or name in case.rules]
+        if not any(e.opened == name for case in cases for e in case.expect):
+            yield rulebook.error_at(pack.pack, ("rules", name), f"no case in which `{name}` opens", None)
+        inputs = _inputs_of_rule(rulebook, pack, rule, frozenset())
+        silent = [case for case in cases if all(e.rule != name for e in case.expect)]
+        if not any(_inputs_of_case(case) & inputs for case in silent):
+            message = f"no case in which `{name}` stays silent although its inputs come"
+            yield rulebook.error_at(pack.pack, ("rules", name), message, None)
+
+
+def _inputs_of_case(case: Case) -> set[str]:
+    kinds = {GivenTransaction: "transactions", GivenAppEvent: "app_events", GivenProfile: "profiles"}
+    return {kinds[type(given)] for given in case.given if type(given) in kinds}
+
+
+def _inputs_of_rule(rulebook: Rulebook, pack: Pack, rule: RuleModel, seen: frozenset[str]) -> set[str]:
+    inputs: set[str] = set()
+    if isinstance(rule, SignalRule) and rule.after is not None:
+        return {rule.after.event}
+    for text in rule_expressions(rule):
+        for name in referenced_names(text):
+            inputs |= _inputs_of_name(rulebook, pack, name.partition(".")[0], seen)
+    return inputs
+
+
+def _inputs_of_name(rulebook: Rulebook, pack: Pack, name: str, seen: frozenset[str]) -> set[str]:
+    if name in PROFILE_FIELDS:
+        return {"profiles"}
+    model = pack.features.get(name)
+    key = f"{pack.pack}.{name}"
+    if model is None or key in seen:
+        return {"transactions"} if name in MONEY_NAMES else set()
+    if isinstance(model, Sum | Count | Top | DaysSince):
+        return {model.source}
+    if isinstance(model, LevelOf | ActiveRule):
+        return _inputs_of_rule(rulebook, *rulebook.rules[model.rule], seen | {key})
+    if isinstance(model, Derived):
+        names = (other.partition(".")[0] for other in referenced_names(model.text))
+        return {source for other in names for source in _inputs_of_name(rulebook, pack, other, seen | {key})}
+    return {"transactions"}
+
+
+def unused_definitions(rulebook: Rulebook) -> Findings:
+    """Features and settings that nothing reads; a case does not count as a reader."""
+    for pack in rulebook.packs:
+        used = {
+            name
+            for place in placed_expressions(rulebook, pack)
+            for name in referenced_names(place.expression.text)
+        }
+        used |= {rule.refresh for rule in pack.rules.values() if rule.refresh is not None}
+        roots = {name.partition(".")[0] for name in used}
+        for feature in pack.features:
+            if feature not in roots:
+                yield rulebook.error_at(pack.pack, ("features", feature), f"nothing reads `{feature}`", None)
+        for name, value in pack.settings.items():
+            if name not in roots and not _is_cut(rulebook, pack, name, value):
+                yield rulebook.error_at(pack.pack, ("settings", name), f"nothing reads `{name}`", None)
+
+
+def _is_cut(rulebook: Rulebook, pack: Pack, setting: str, value: object) -> bool:
+    """Whether a ladder names the setting; the pack's text tells, for its model holds numbers by now."""
+    names = {setting} | ({f"{setting}.{part}" for part in value} if isinstance(value, Mapping) else set())
+    for tree in rulebook.trees.values():
+        raw = tree.plain()
+        if raw["pack"] == pack.pack:
+            ladders = [rule for rule in raw.get("rules", {}).values() if isinstance(rule.get("levels"), dict)]
+            return any(cut in names for rule in ladders for cut in rule["levels"].values())
+    return False
+
+
+def unreachable_levels(rulebook: Rulebook) -> Findings:
+    """Levels that a higher one always takes, and ladders that never make a tag."""
+    for name, (pack, rule) in rulebook.rules.items():
+        if not isinstance(rule, LadderRule):
+            continue
+        cuts = [(level, cut) for level, cut in rule.levels.items() if isinstance(cut, Decimal)]
+        for (level, cut), (above, next_cut) in pairwise(cuts):
+            if next_cut <= cut:
+                message = f"`{level}` from {cut} is never reached: `{above}` begins at {next_cut}"
+                yield rulebook.error_at(pack.pack, ("rules", name, "levels", level), message, "levels that ascend")
+        if rule.leave_below is not None:
+            yield from _overlaps(rulebook, pack, name, rule.leave_below, cuts)
+        if set(rule.silent) >= set(rule.levels):
+            yield rulebook.error_at(
+                pack.pack, ("rules", name, "silent"), "every level is silent", "one that is not"
+            )
+
+
+def _overlaps(
+    rulebook: Rulebook, pack: Pack, rule: str, leave_below: Decimal, cuts: list[tuple[str, Decimal]]
+) -> Findings:
+    for (below, cut), (level, next_cut) in pairwise(cuts):
+        line = next_cut * leave_below
+        if cut < next_cut and 0 < line <= cut:
+            message = f"`{level}` is left below {line.normalize():f}, where `{below}` has already been left"
+            yield rulebook.error_at(pack.pack, ("rules", rule, "levels", level), message, "levels further apart")
+
+
+def impossible_times(rulebook: Rulebook) -> Findings:
+    """Rules that cannot fire, because what they wait for outlasts what they look at."""
+    for name, (pack, rule) in rulebook.rules.items():
+        if rule.for_ms is None:
+            continue
+        path = ("rules", name, "for")
+        if isinstance(rule, SignalRule) and rule.within_ms is not None and rule.within_ms < rule.for_ms:
+            yield rulebook.error_at(pack.pack, path, "`for` is longer than `within`: it never fires", None)
+        if rule.valid is not None and rule.valid.from_ is not None and rule.valid.to is not None:
+            length = rule.valid.to.replace(tzinfo=None) - rule.valid.from_.replace(tzinfo=None)
+            if length.total_seconds() * 1000 < rule.for_ms:
+                yield rulebook.error_at(pack.pack, path, "`for` is longer than `valid`: it never fires", None)
+        for text in rule_expressions(rule):
+            for feature in {read.partition(".")[0] for read in referenced_names(text)}:
+                model = pack.features.get(feature)
+                shortest = _window_ms(model)
+                if shortest is not None and shortest < rule.for_ms:
+                    message = f"`for` is longer than the window of `{feature}`"
+                    yield rulebook.error_at(pack.pack, path, message, "a window at least as long")
+
+
+def _window_ms(model: FeatureModel | None) -> int | None:
+    return model.over.shortest_ms if isinstance(model, Sum | Count | Top) else None
+
+
+def constant_conditions(rulebook: Rulebook) -> Findings:
+    """Conditions, or parts of them, that are always true or always false."""
+    for pack in rulebook.packs:
+        for place in placed_expressions(rulebook, pack):
+            for text, always in constant_parts(place):
+                message = f"`{text}` is always {'true' if always else 'false'}"
+                yield rulebook.error_at(pack.pack, place.path, message, None)
+
+
+CHECKS: tuple[Callable[[Rulebook], Findings], ...] = (
+    uncovered_rules,
+    unused_definitions,
+    unreachable_levels,
+    impossible_times,
+    constant_conditions,
+)

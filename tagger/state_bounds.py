@@ -1,0 +1,90 @@
+"""How many bytes of a customer's state a rulebook can come to: the bound is part of each definition.
+
+Bytes are MessagePack's, as `tagger.state` writes them: 9 an amount or a time, 5 a bank day, and a text as long
+as `schemas` lets it be. What no rulebook changes (closings, accounts, remembered events) stands in
+`tagger.state`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from schemas.rulepack import (
+    ActiveRule,
+    AverageBalance,
+    Count,
+    DaysSince,
+    Derived,
+    FeatureModel,
+    High,
+    LevelOf,
+    Low,
+    RuleModel,
+    SignalRule,
+    Sum,
+    Top,
+)
+from tagger.features.sliding import MAX_KEPT_EVENTS
+from tagger.rulebook import Rulebook
+from tagger.state import MAX_WATCHES
+
+_DAY, _AMOUNT, _TIME, _TEXT = 5, 9, 9, 66
+# Its address among the features, and the headers of its lists.
+_SLOT = 9 + 1 + 2 * 3
+_EPISODE, _WATCH, _RULE = 320, 4 * _TIME + _TEXT, 80
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The most bytes that one feature or rule keeps for a customer."""
+
+    name: str
+    verb: str
+    bytes: int
+
+
+def state_bounds(rulebook: Rulebook) -> list[Bound]:
+    """The bound of every feature and rule, in order of packs. Equal definitions share their state."""
+    bounds = []
+    for pack in rulebook.packs:
+        for name, model in pack.features.items():
+            bounds.append(Bound(f"{pack.pack}.{name}", model.verb, FEATURE_BYTES[type(model)](model)))
+        for name, rule in pack.rules.items():
+            bounds.append(Bound(name, rule.kind, _rule_bytes(name, rule)))
+    return bounds
+
+
+def _aggregate_bytes(model: Sum | Count) -> int:
+    window = model.over
+    # A calendar period keeps itself and the one before it, `ever` a single bucket.
+    buckets = {"days": window.count, "months": window.count, "ms": MAX_KEPT_EVENTS, "ever": 1}.get(window.unit, 2)
+    return _SLOT + buckets * (_AMOUNT + (_TIME if window.unit == "ms" else _DAY))
+
+
+def _top_bytes(model: Top) -> int:
+    # Value, time and id of its last event, and a count a day.
+    return _SLOT + model.at_most * (1 + 2 * _TEXT + _TIME + 2 * 3 + model.over.count * 2 * _DAY)
+
+
+def _rule_bytes(name: str, rule: RuleModel) -> int:
+    watches = MAX_WATCHES * _WATCH if isinstance(rule, SignalRule) and rule.after is not None else 0
+    return len(name) + _RULE + _EPISODE + watches
+
+
+def _nothing(_: FeatureModel) -> int:
+    return 0
+
+
+# Balances read the daily closings that every customer has; the rest of the zeros are worked out when read.
+FEATURE_BYTES: Mapping[type[FeatureModel], Callable[[Any], int]] = {
+    AverageBalance: _nothing,
+    Low: _nothing,
+    High: _nothing,
+    Sum: _aggregate_bytes,
+    Count: _aggregate_bytes,
+    Top: _top_bytes,
+    DaysSince: lambda _: _SLOT + _DAY,
+    LevelOf: _nothing,
+    ActiveRule: _nothing,
+    Derived: _nothing,
+}
