@@ -10,12 +10,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import OffsetAndMetadata
 from kafka_broker import KafkaBroker
+from task_driver import TaskDriver
 
 from schemas.deadletters import DeadLetter, decode_dead_letter
 from schemas.journal import JournalRecord, Tick, Transaction, decode_record
 from streams.clients import committed_offsets, open_producer, read_topic
 from streams.ingest import Ingest, IngestTask, PositionError
-from streams.lane import Fetch
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import create
@@ -63,45 +63,12 @@ def transaction(number: int, at: str = "2026-03-02T09:00:00+08:00", **fields: An
     return msgspec.json.encode(record | fields)
 
 
-class Driver:
-    """Runs one task as its lane would: take over, then fetch by fetch."""
+class Driver(TaskDriver):
+    """Drives one input partition."""
 
-    def __init__(self, settings: Settings, partition: int = 0, topic: str = TOPIC) -> None:
-        self.settings = settings
-        self.tp = TopicPartition(settings.topic(topic), partition)
-        self.task = self.make_task()
-
-    def make_task(self) -> IngestTask:
-        return Ingest(self.settings, now=lambda: NOW).make_task(self.tp)
-
-    async def run(self, max_records: int = 1000) -> int:
-        """Take over, process all there is, idle once, let go; returns the offset it ended at."""
-        position = await self.task.take_over()
-        async for fetch in self.fetches(position, max_records):
-            await self.task.process(fetch)
-            position = fetch.end
-        await self.task.idle(True)
-        await self.task.release()
-        self.task = self.make_task()
-        return position
-
-    async def fetches(self, position: int, max_records: int = 1000) -> AsyncIterator[Fetch]:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self.settings.bootstrap, isolation_level="read_committed", enable_auto_commit=False
-        )
-        await consumer.start()
-        try:
-            consumer.assign([self.tp])
-            consumer.seek(self.tp, position)
-            end = (await consumer.end_offsets([self.tp]))[self.tp]
-            while position < end:
-                fetched = await consumer.getmany(self.tp, timeout_ms=200, max_records=max_records)
-                after = await consumer.position(self.tp)
-                if after > position:
-                    yield Fetch(fetched.get(self.tp, []), position, after)
-                position = after
-        finally:
-            await consumer.stop()
+    def __init__(self, settings: Settings, partition: int = 0) -> None:
+        tp = TopicPartition(settings.topic(TOPIC), partition)
+        super().__init__(settings, Ingest(settings, now=lambda: NOW), tp)
 
     async def state(self) -> tuple[int, IngestState]:
         committed = await committed_offsets(self.settings, f"{self.settings.app}-ingest", [self.tp])
@@ -304,6 +271,7 @@ async def test_nothing_is_doubled_or_missing_when_a_task_dies_around_its_commit(
     await send(producer, settings, [*(transaction(number) for number in range(10)), b"{"])
     first = Driver(settings).task
     await first.take_over()
+    assert isinstance(first, IngestTask)
     inner = first._unit._producer
     assert inner is not None
     commit = inner.commit_transaction
