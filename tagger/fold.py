@@ -35,6 +35,9 @@ class Fold:
         self._late_before_day = 0
         self._sliding = tuple(feature for feature in program.timed if isinstance(feature, SlidingAggregate))
         self._lateness_ms = (core.allowed_lateness_days + 1) * 86_400_000
+        # The bank day last asked for: events come close together, and a look at two bounds is cheap.
+        self._today = 0
+        self._today_ms, self._tomorrow_ms = 0, 0
 
     def set_clock(self, clock_ms: int | None) -> None:
         """Tell the partition's clock C; None while it is unset, and nothing is late."""
@@ -43,17 +46,20 @@ class Fold:
             self._late_before_day = self._calendar.day_of(clock_ms) - self._core.allowed_lateness_days
 
     def fold_event(self, state: CustomerState, event: CustomerEvent, is_new: bool) -> Fate:
-        """Fold one event; `is_new` for a customer not seen before."""
+        """Fold one event; `is_new` for a customer not seen before.
+
+        A duplicate, and a late event that is no transaction, leave the state as it was.
+        """
         occurred_ms = event.occurred_ms
         now_ms = max(occurred_ms, state.clock_ms, self._clock_ms)
-        calendar = self._calendar
-        today = calendar.day_of(now_ms)
-        day = today if now_ms == occurred_ms else calendar.day_of(occurred_ms)
-        if self._is_repeated(state, event, today):
+        if not self._today_ms <= now_ms < self._tomorrow_ms:
+            self._turn_to(now_ms)
+        today = self._today
+        day = today if occurred_ms >= self._today_ms else self._calendar.day_of(occurred_ms)
+        if event.event_hash in state.seen and self._is_repeated(state, event.event_hash, today):
             return "duplicate"
-        kind = type(event)
-        late = day < self._late_before_day and (kind is Transaction or kind is AppEvent)
-        if late and kind is AppEvent:
+        late = day < self._late_before_day and isinstance(event, Transaction | AppEvent)
+        if late and not isinstance(event, Transaction):
             return "late"
         if is_new:
             state.horizon_ms = now_ms
@@ -70,10 +76,13 @@ class Fold:
         self._evaluate_touched(state, event.source_kind, occasion)
         return "late" if late else "applied"
 
-    def _is_repeated(self, state: CustomerState, event: CustomerEvent, today: int) -> bool:
-        if event.event_hash not in state.seen:
-            return False
-        return today - state.seen_day[state.seen.index(event.event_hash)] <= self._core.dedupe_days
+    def _turn_to(self, now_ms: int) -> None:
+        self._today = self._calendar.day_of(now_ms)
+        self._today_ms = self._calendar.start_ms(self._today)
+        self._tomorrow_ms = self._calendar.start_ms(self._today + 1)
+
+    def _is_repeated(self, state: CustomerState, event_hash: int, today: int) -> bool:
+        return today - state.seen_day[state.seen.index(event_hash)] <= self._core.dedupe_days
 
     def _remember(self, state: CustomerState, event_hash: int, today: int) -> None:
         seen, seen_day = state.seen, state.seen_day
@@ -92,34 +101,29 @@ class Fold:
             flows_since = occasion.moment.now_ms - self._lateness_ms if self.program.flows_wanted else None
             occasion.assets_fen = book(state, event, occasion.day, flows_since)
             changed = BALANCES
-        elif isinstance(event, Profile) and (event.occurred_ms, event.event_id) > (
-            state.profile_ms,
-            state.profile_id,
-        ):
-            state.attributes, state.profile_ms, state.profile_id = (
-                event.attributes,
-                event.occurred_ms,
-                event.event_id,
-            )
+        elif isinstance(event, Profile) and (event.occurred_ms, event.event_id) > (state.profile_ms, state.profile_id):
+            state.attributes, state.profile_ms, state.profile_id = event.attributes, event.occurred_ms, event.event_id
             changed = PROFILE
         if not occasion.late:
-            for feature, bit in self.program.updaters[event.source_kind]:
-                if feature.update(state, event, occasion.day, occasion.moment):
+            day, moment = occasion.day, occasion.moment
+            for update, bit in self.program.updaters[event.source_kind]:
+                if update(state, event, day, moment):
                     changed |= bit
         occasion.changed = changed
 
     def _evaluate_touched(self, state: CustomerState, source: str, occasion: Occasion) -> None:
-        changed, context = occasion.changed, self.context
-        due_ms = min(state.due_ms, self._calendar.start_ms(occasion.moment.today + 1))
-        if occasion.moment.now_ms == self._calendar.start_ms(occasion.moment.today):
-            # What turns with this very midnight is still to come, after all that occurs at it.
-            due_ms = occasion.moment.now_ms
+        """Evaluate the rules an event touched, and bring `due_ms` down to the earliest that may have come."""
+        changed, context, rules = occasion.changed, self.context, state.rules
+        now_ms = occasion.moment.now_ms
+        # What turns with the very midnight of an event is still to come, after all that occurs at it.
+        due_ms = min(state.due_ms, self._tomorrow_ms if now_ms > self._today_ms else now_ms)
         for rule, always, depends in self.program.candidates[source]:
             if always or changed & depends:
                 rule.evaluate(state, occasion, context)
-                timer_ms = rule.next_deadline(state)
-                if timer_ms is not None and timer_ms < due_ms:
-                    due_ms = timer_ms
+                if rule.terms.name in rules or rule.terms.has_validity:
+                    timer_ms = rule.next_deadline(state)
+                    if timer_ms is not None and timer_ms < due_ms:
+                        due_ms = timer_ms
         for feature in self._sliding:
             leaves_ms = feature.next_change(state, 0, state.horizon_ms)
             if leaves_ms is not None and leaves_ms < due_ms:
@@ -155,7 +159,7 @@ class Fold:
             change_ms = feature.next_change(state, evaluated_day, horizon_ms)
             if change_ms is not None and change_ms < due_ms:
                 due_ms = change_ms
-        for rule in self.program.rules:
+        for rule in self.program.timed_rules:
             timer_ms = rule.next_deadline(state)
             if timer_ms is not None and timer_ms < due_ms:
                 due_ms = timer_ms

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from schemas.bankday import BankCalendar
-from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick
+from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick, Transaction
 from schemas.tags import encode_tag
 from tagger.features.contract import Moment
 from tagger.fold import Fold
@@ -147,7 +147,7 @@ class Batch:
         self._max_customers = max_customers
         self._meta = decode_meta(encode_meta(partition.meta))
         self._states: dict[str, CustomerState] = {}
-        self._touched: dict[str, int] = {}
+        self._dues: dict[str, int] = {}
         self._tags: list[tuple[str, bytes]] = []
         self._fates: dict[tuple[str, int], Fates] = {}
         self.size_bytes = 0
@@ -212,22 +212,23 @@ class Batch:
         fate = self._fold.fold_event(state, event, is_new)
         if fate == "applied":
             fates.applied += 1
-        elif fate == "late":
-            fates.late += 1
-        else:
+        elif fate == "duplicate":
             fates.duplicate += 1
-        if state.revision > self._touched.get(customer_id, 0):
-            self._states[customer_id] = state
-            self._touched[customer_id] = state.revision
-            if self.context.tags:
-                self._take_tags(customer_id)
+            return
+        else:
+            fates.late += 1
+            if not isinstance(event, Transaction):
+                return
+        self._states[customer_id] = state
+        if self.context.tags:
+            self._take_tags(customer_id)
 
     def _new_state(self) -> CustomerState:
         return CustomerState(created=self._meta.activations)
 
     def _load(self, customer_id: str, encoded: bytes) -> CustomerState:
         state = decode_state(encoded)
-        self._touched[customer_id] = state.revision
+        self._dues[customer_id] = state.due_ms
         self.size_bytes += len(encoded)
         return state
 
@@ -349,12 +350,9 @@ class Batch:
     def finish(self) -> Changes:
         """Encode what was touched."""
         customers, dues = [], []
-        committed = self._partition.customers
         for customer_id, state in self._states.items():
             self._fold.settle(state)
-            encoded = encode_state(state)
-            customers.append((customer_id, encoded))
-            before = committed.get(customer_id)
-            if state.due_ms != NEVER and (before is None or decode_due(before) != state.due_ms):
+            customers.append((customer_id, encode_state(state)))
+            if state.due_ms not in (NEVER, self._dues.get(customer_id)):
                 dues.append((state.due_ms, customer_id))
         return Changes(customers, self._tags, encode_meta(self._meta), self._meta.next_offset, dues)

@@ -17,8 +17,9 @@ from schemas.tags import Offer
 from tagger.expr.compile import compile_expression, referenced_names
 from tagger.expr.scope import Name, Scope, Type, exact
 from tagger.features.build import LadderShape, PackScope, build_feature, compile_where
-from tagger.features.contract import Feature
-from tagger.features.lookups import Derived
+from tagger.features.closings import Balance
+from tagger.features.contract import Feature, Update
+from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
 from tagger.kinds.contract import RETAINED, EventPattern, Measure, Rule, RuleTerms
 from tagger.kinds.ladder import LadderRule
 from tagger.kinds.signal import SignalRule
@@ -30,6 +31,7 @@ from tagger.state import NEVER
 BALANCES = 1
 PROFILE = 2
 _FIRST_FEATURE_BIT = 2
+_UNTIMED = (Balance, LevelOf, ActiveRule, Attribute)
 ALL_SOURCES = ("transactions", "app_events", "profiles", "approvals", "feedback")
 
 
@@ -40,8 +42,9 @@ class Program:
         name: `version:digest` as tags carry it.
         features: all features by `pack.feature`, in the packs' order.
         rules: all rules, a rule after those whose level or episode it reads.
-        updaters: by kind of event, the features it may update with their bits, each state once.
+        updaters: by kind of event, what it may update with the bits that changes set, each state once.
         timed: the features that rules read and that may change by passing time.
+        timed_rules: the rules that may have timers of their own.
         daily: some rule reads `today`.
         flows_wanted: some rule reads `retained`, so that recent movements must be remembered.
     """
@@ -57,7 +60,8 @@ class Program:
         self.rules: tuple[Rule, ...] = compiler.compile()
         self.updaters = {source: self._updaters(source) for source in ALL_SOURCES}
         read = {feature.name: feature for rule in self.rules for feature in rule.terms.features}
-        self.timed: tuple[Feature, ...] = tuple(read.values())
+        self.timed = tuple(feature for feature in read.values() if not isinstance(feature, _UNTIMED))
+        self.timed_rules = tuple(rule for rule in self.rules if rule.has_timers)
         self.daily = compiler.reads_today
         self.flows_wanted = any(isinstance(rule, SignalRule) and rule.reads_retained for rule in self.rules)
         # Rules a kind of event must lead to even when no feature changed, with the bits they depend on.
@@ -77,9 +81,9 @@ class Program:
             )
         return self._bits.setdefault(feature.key, 1 << (len(self._bits) + _FIRST_FEATURE_BIT))
 
-    def _updaters(self, source: str) -> tuple[tuple[Feature, int], ...]:
+    def _updaters(self, source: str) -> tuple[tuple[Update, int], ...]:
         by_key = {feature.key: feature for feature in self.features.values() if feature.source == source}
-        return tuple((feature, self.bit_of(feature)) for feature in by_key.values())
+        return tuple((feature.update, self.bit_of(feature)) for feature in by_key.values())
 
     @property
     def feature_keys(self) -> dict[int, Feature]:

@@ -45,7 +45,7 @@ class DayAggregate:
         if amount is None:
             return False
         window = self._window
-        bucket = window.bucket(day)
+        bucket = day if window.kind == "days" else window.bucket(day)
         slot = state.features.get(self.key)
         if slot is None:
             slot = state.features[self.key] = [[], []]

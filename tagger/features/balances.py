@@ -143,8 +143,12 @@ def parts_of(state: CustomerState, measure: str) -> list[Series]:
 
 def balance(state: CustomerState, measure: str) -> int:
     """A measure now, in fen; 0 without an account."""
+    total_fen = 0
     series = state.series
-    return sum([series[part].total_fen for part in PARTS[measure] if part in series])
+    for part in PARTS[measure]:
+        if part in series:
+            total_fen += series[part].total_fen
+    return total_fen
 
 
 def closing_sum(series: Series, first: int, end: int) -> int:

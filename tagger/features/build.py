@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from fractions import Fraction
 from typing import Any, cast
 
@@ -106,12 +107,7 @@ def compile_where(
     if text is None:
         return None, ""
     expression = compile_expression(text, record_scope(source, settings), Type.BOOLEAN)
-    evaluate, record_calendar = expression.evaluate, RecordCalendar(calendar)
-
-    def where(event: Any) -> Any:
-        return evaluate(event, record_calendar)
-
-    return where, canonical(expression.tree)
+    return partial(expression.evaluate, cal=RecordCalendar(calendar)), canonical(expression.tree)
 
 
 Built = tuple[Feature, tuple[Type, ...], bool]

@@ -19,6 +19,9 @@ class Moment:
     today: int
 
 
+Update = Callable[[CustomerState, CustomerEvent, int, Moment], bool]
+
+
 class Feature(Protocol):
     """One measured value of a customer."""
 

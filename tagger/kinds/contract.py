@@ -101,6 +101,11 @@ class RuleTerms:
     sources: frozenset[str] = frozenset()
     depends: int = 0
 
+    @property
+    def has_validity(self) -> bool:
+        """Whether validity begins or ends at some time."""
+        return self.valid != (None, None)
+
     def is_valid(self, occasion: Occasion) -> bool:
         """Whether the rule is in its validity."""
         first, last = self.valid
@@ -118,6 +123,10 @@ class Rule(Protocol):
 
     def evaluate(self, state: CustomerState, occasion: Occasion, context: "Context") -> None:
         """Bring the rule's state up to the occasion; tags go to `context.tags`."""
+
+    @property
+    def has_timers(self) -> bool:
+        """Whether `next_deadline` may ever give a time."""
 
     def next_deadline(self, state: CustomerState) -> int | None:
         """The earliest of the rule's own timers, not before the customer's horizon."""

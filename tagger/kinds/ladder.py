@@ -220,6 +220,10 @@ class LadderRule:
 
         return (Condition(text=f"{by.text} >= {printed}", reads=by.reads, threshold=printed, evaluate=holds),)
 
+    @property
+    def has_timers(self) -> bool:
+        return bool(self.terms.for_ms) or self.terms.expires_ms is not None or self.terms.has_validity
+
     def next_deadline(self, state: CustomerState) -> int | None:
         rule_state = state.rules.get(self.terms.name)
         times: list[int] = [moment for moment in self.terms.valid if moment is not None]
@@ -228,4 +232,4 @@ class LadderRule:
                 times.append(rule_state.open.expires_ms)
             if rule_state.since_ms is not None:
                 times.append(rule_state.since_ms + self.terms.for_ms)
-        return min((moment for moment in times if moment >= state.horizon_ms), default=None)
+        return min([moment for moment in times if moment >= state.horizon_ms], default=None) if times else None

@@ -39,15 +39,20 @@ class SignalRule:
 
     def evaluate(self, state: CustomerState, occasion: Occasion, context: Context) -> None:
         rule_state = state.rules.get(self.terms.name)
-        opens_watch = self.after is not None and not occasion.late and self.after.matches(occasion.event)
-        if rule_state is None:
-            if self.after is not None and not opens_watch:
-                return
-            rule_state = RuleState()
-        environment = context.measure(self.terms.features, state, occasion.moment)
         if self.after is None:
+            environment = context.measure(self.terms.features, state, occasion.moment)
+            if rule_state is None:
+                if self.when.evaluate(environment) is not True:
+                    return
+                rule_state = RuleState()
             self._evaluate_plain(rule_state, state, environment, occasion, context)
         else:
+            opens_watch = not occasion.late and self.after.matches(occasion.event)
+            if rule_state is None:
+                if not opens_watch:
+                    return
+                rule_state = RuleState()
+            environment = context.measure(self.terms.features, state, occasion.moment)
             if opens_watch:
                 self._open_watch(rule_state, state, occasion)
             self._evaluate_watched(rule_state, state, environment, occasion, context)
@@ -336,12 +341,17 @@ class SignalRule:
             within_ms=self.within_ms,
         )
 
+    @property
+    def has_timers(self) -> bool:
+        terms = self.terms
+        timed = terms.for_ms or terms.cooldown_ms or terms.expires_ms is not None
+        return bool(timed) or self.after is not None or terms.has_validity
+
     def next_deadline(self, state: CustomerState) -> int | None:
         rule_state = state.rules.get(self.terms.name)
-        times: list[int] = [moment for moment in self.terms.valid if moment is not None]
-        if rule_state is not None:
-            times += self._timers(rule_state)
-        return min((moment for moment in times if moment >= state.horizon_ms), default=None)
+        times = [] if rule_state is None else self._timers(rule_state)
+        times += [moment for moment in self.terms.valid if moment is not None]
+        return min([moment for moment in times if moment >= state.horizon_ms], default=None) if times else None
 
     def _timers(self, rule_state: RuleState) -> list[int]:
         times: list[int] = []
