@@ -137,13 +137,14 @@ class PackNames(Mapping[str, Name]):
         return self._table.parts(self._pack, feature)[part]
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._fixed
+        # The pack's own first: a message shows only the first few.
         for feature in self._pack.features:
             try:
                 parts = self._table.parts(self._pack, feature)
             except UnresolvedNameError:
                 continue
             yield from (f"{feature}.{part}" if part else feature for part in parts)
+        yield from self._fixed
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

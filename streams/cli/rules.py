@@ -1,0 +1,252 @@
+"""`tagger rules`: check, test and read the packs of a folder."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from schemas.rulepack import FeatureModel, LadderRule, Pack, RuleModel, SignalRule
+from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError
+from streams.settings import Settings
+from tagger.cases import CaseResult, run_cases
+from tagger.expr.functions import FUNCTIONS
+from tagger.lint import lint
+from tagger.rulebook import PackError, Rulebook, RulebookError, read_rulebook
+from tagger.state_bounds import Bound, state_bounds
+
+_EXIT_CODES = "Exit codes: 0 fine, 1 {not_so}, 2 no such folder or packs that cannot be read."
+_DIRECTORY = click.argument(
+    "directory", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False)
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+_PLAIN_WIDTH = 120
+
+
+@click.group()
+def rules() -> None:
+    """Check, test and read rule packs.
+
+    A pack is a YAML file that says what to look for in a customer's events, with cases that show it. DIR is the
+    folder of the packs; without it, the setting `rules` (TAGGER_RULES).
+    """
+
+
+@rules.command(epilog=_EXIT_CODES.format(not_so="something doubtful was found"))
+@_DIRECTORY
+@_JSON
+@click.pass_obj
+def check(settings: Settings | None, directory: Path | None, as_json: bool) -> None:
+    """Read the packs and look for what cannot be meant.
+
+    Errors (unknown names, types that do not go together, wrong windows) and findings (a rule without cases, a
+    level never reached, a condition always true) are told one a line: file:line:column: what is wrong; what was
+    expected; did you mean. Then how many bytes each feature and rule may keep for a customer.
+    """
+    folder = _folder(settings, directory)
+    rulebook = _read(folder, as_json)
+    findings = lint(rulebook)
+    bounds = state_bounds(rulebook)
+    if as_json:
+        _print_json(
+            {
+                "rulebook": rulebook.name,
+                "errors": [],
+                "findings": [_error_json(finding) for finding in findings],
+                "state_bytes": {bound.name: bound.bytes for bound in bounds},
+            }
+        )
+    else:
+        for finding in findings:
+            click.echo(str(finding))
+        _print_bounds(bounds)
+        cases = sum(len(pack.cases) for pack in rulebook.packs)
+        click.echo(
+            f"{rulebook.name}: {len(rulebook.packs)} packs, {len(rulebook.rules)} rules, {cases} cases, "
+            f"{len(findings)} findings"
+        )
+    if findings:
+        raise SystemExit(NOT_SO)
+
+
+@rules.command(epilog=_EXIT_CODES.format(not_so="a case failed"))
+@_DIRECTORY
+@_JSON
+@click.option("--pack", "only_pack", help="Only the cases of this pack.")
+@click.option("-v", "--verbose", is_flag=True, help="Name the cases that pass, too.")
+@click.pass_obj
+def test(
+    settings: Settings | None, directory: Path | None, as_json: bool, only_pack: str | None, verbose: bool
+) -> None:
+    """Run the cases of the packs: events in, all tags out.
+
+    Every case runs under all packs of the folder, through the same core that runs live.
+    """
+    folder = _folder(settings, directory)
+    rulebook = _read(folder, as_json)
+    if only_pack is not None and only_pack not in {pack.pack for pack in rulebook.packs}:
+        known = ", ".join(pack.pack for pack in rulebook.packs)
+        raise CommandError(f"expected one of the packs {known}, got {only_pack}", BAD_CONFIGURATION)
+    began = time.monotonic()
+    core = (settings or Settings()).core()
+    results = [result for result in run_cases(rulebook, core) if only_pack in {None, result.pack}]
+    failed = [result for result in results if not result.passed]
+    if as_json:
+        _print_json({"rulebook": rulebook.name, "cases": [_case_json(result) for result in results]})
+    else:
+        _print_results(results, verbose)
+        click.echo(
+            f"{rulebook.name}: {len(results) - len(failed)} of {len(results)} cases pass, "
+            f"{time.monotonic() - began:.1f} s"
+        )
+    if failed:
+        raise SystemExit(NOT_SO)
+
+
+@rules.command(epilog=_EXIT_CODES.format(not_so="never"))
+@_DIRECTORY
+@_JSON
+@click.option("--functions", is_flag=True, help="The functions an expression may call, instead of the packs.")
+@click.pass_obj
+def show(settings: Settings | None, directory: Path | None, as_json: bool, functions: bool) -> None:
+    """Read the packs aloud: settings, features and rules of each."""
+    if functions:
+        for spec in FUNCTIONS.values():
+            click.echo(f"{spec.usage}\n    {spec.summary}")
+        return
+    rulebook = _read(_folder(settings, directory), as_json)
+    if as_json:
+        packs = [pack.model_dump(mode="json", by_alias=True, exclude_defaults=True) for pack in rulebook.packs]
+        _print_json({"rulebook": rulebook.name, "digest": rulebook.digest, "packs": packs})
+        return
+    click.echo(f"rulebook {rulebook.name}")
+    for pack in rulebook.packs:
+        click.echo("\n".join(["", *_pack_lines(pack)]))
+
+
+def _folder(settings: Settings | None, directory: Path | None) -> Path:
+    return directory if directory is not None else (settings.rules if settings is not None else Path("rules"))
+
+
+def _read(folder: Path, as_json: bool) -> Rulebook:
+    """Read the packs, or end the command with all that is wrong with them."""
+    try:
+        paths = sorted(path for path in folder.rglob("*.yaml") if path.is_file()) if folder.is_dir() else []
+        files = {path.as_posix(): path.read_text(encoding="utf-8") for path in paths}
+    except (OSError, UnicodeDecodeError) as error:
+        raise CommandError(f"the packs in {folder} cannot be read: {error}", BAD_CONFIGURATION) from error
+    if not files:
+        raise CommandError(f"expected rule packs (*.yaml) in the folder {folder}, found none", BAD_CONFIGURATION)
+    try:
+        return read_rulebook(files)
+    except RulebookError as error:
+        if as_json:
+            _print_json({"rulebook": None, "errors": [_error_json(e) for e in error.errors]})
+        else:
+            for each in error.errors:
+                click.echo(str(each), err=True)
+            click.echo(f"{len(error.errors)} errors in {folder}", err=True)
+        raise SystemExit(BAD_CONFIGURATION) from error
+
+
+def _error_json(error: PackError) -> dict[str, Any]:
+    return {
+        "file": error.file,
+        "line": error.line,
+        "column": error.column,
+        "message": error.message,
+        "expected": error.expected,
+        "nearest": error.nearest,
+    }
+
+
+def _case_json(result: CaseResult) -> dict[str, Any]:
+    return {"pack": result.pack, "it": result.it, "passed": result.passed, "message": result.message}
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _console() -> Console:
+    console = Console()
+    # Piped, a table is as wide as it needs to be, whatever the terminal was.
+    return console if console.is_terminal else Console(width=_PLAIN_WIDTH)
+
+
+def _print_bounds(bounds: Sequence[Bound]) -> None:
+    table = Table("feature or rule", "verb or kind", box=None, header_style="bold")
+    table.add_column("bytes a customer, at most", justify="right")
+    for bound in bounds:
+        table.add_row(escape(bound.name), bound.verb, f"{bound.bytes:,}")
+    table.add_row("together", "", f"{sum(bound.bytes for bound in bounds):,}", style="bold")
+    _console().print(table)
+
+
+def _print_results(results: Sequence[CaseResult], verbose: bool) -> None:
+    for result in results:
+        if not result.passed:
+            click.echo(click.style("FAILED ", fg="red") + f"{result.pack}: {result.it}")
+            click.echo("    " + str(result.message).replace("\n", "\n    "))
+        elif verbose:
+            click.echo(click.style("passed ", fg="green") + f"{result.pack}: {result.it}")
+
+
+def _pack_lines(pack: Pack) -> list[str]:
+    lines = [f"{pack.pack}: {pack.title or ''}".rstrip(": "), f"  source: {pack.source or 'not stated'}"]
+    if pack.settings:
+        lines += ["  settings", *(f"    {name} = {_setting(value)}" for name, value in pack.settings.items())]
+    if pack.features:
+        lines += ["  features", *(f"    {name}: {_feature(model)}" for name, model in pack.features.items())]
+    lines.append("  rules")
+    for name, rule in pack.rules.items():
+        lines += [f"    {name}: {rule.title or rule.kind}", *(f"      {line}" for line in _rule(rule))]
+    return lines
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {number:f}" for name, number in value.items())
+    return f"{value:f}"
+
+
+def _feature(model: FeatureModel) -> str:
+    said = model.model_dump(by_alias=True, exclude_defaults=True)
+    if "over" in said:
+        said["over"] = said["over"]["text"]
+    # The verb first, as a pack says it.
+    keys = sorted(said, key=lambda key: key != model.verb)
+    return ", ".join(f"{key} {said[key]}" for key in keys)
+
+
+def _rule(rule: RuleModel) -> list[str]:
+    lines: list[str] = []
+    if isinstance(rule, SignalRule):
+        if rule.after is not None:
+            where = f" where {rule.after.where}" if rule.after.where else ""
+            lines.append(f"after {rule.after.event}{where}, within {_duration(rule.within_ms)}")
+        lines.append(f"when {rule.when}")
+        lines += [f"until {rule.until}"] if rule.until else []
+    if isinstance(rule, LadderRule):
+        lines += [f"by {rule.by}"] if rule.by else []
+        lines += [f"level {level} from {cut}" for level, cut in rule.levels.items()]
+        lines += [f"left below {rule.leave_below:%} of a level's start"] if rule.leave_below else []
+        lines += [f"silent: {', '.join(rule.silent)}"] if rule.silent else []
+    for word, duration in (("for", rule.for_ms), ("expires", rule.expires_ms), ("cooldown", rule.cooldown_ms)):
+        lines += [f"{word} {_duration(duration)}"] if duration is not None else []
+    if rule.converts is not None:
+        converts = rule.converts.when or f"{rule.converts.event} where {rule.converts.where or 'any'}"
+        lines.append(f"converts {converts}")
+    return lines
+
+
+def _duration(ms: int | None) -> str:
+    for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)):
+        if ms is not None and ms % length == 0:
+            return f"{ms // length}{unit}"
+    return f"{(ms or 0) // 1000}s"
