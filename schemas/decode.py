@@ -10,9 +10,10 @@ a double, no lone surrogate, no field twice in one object, at most 200 levels.
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, NoReturn
@@ -26,6 +27,12 @@ from schemas.journal import CustomerEvent, Source
 from schemas.refusals import refusal
 
 _QUOTE, _BACKSLASH = b'"\\'
+_DOUBTFUL_ESCAPES = (b"\\\\", b'\\"', b"\\u0022")
+# Unknown fields that the hot path learns to pass over, a topic. Learning changes cost and never results.
+_MAX_LEARNED = 32
+# Records looked at for that; some teach nothing (nested fields, names that need escapes).
+_MAX_LESSONS = 256
+_LEARNABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -41,9 +48,12 @@ class _Codec:
     """What decoding a topic takes, resolved once."""
 
     model: type[events.InputEvent]
+    struct: type[msgspec.Struct]
     read: Callable[[bytes], Any]
     to_record: Callable[[Any, Source, convert.Hasher, convert.Rates], CustomerEvent]
     hasher: convert.Hasher
+    unknown_names: tuple[str, ...] = ()
+    unknown_attributes: tuple[str, ...] = ()
 
 
 _KINDS: dict[str, tuple[type[msgspec.Struct], Callable[..., CustomerEvent]]] = {
@@ -68,9 +78,12 @@ class Decoder:
     def __init__(self, rates: Mapping[str, Decimal]) -> None:
         self._rates = convert.Rates.of(rates)
         self._codecs = {
-            topic: _Codec(events.INPUTS[topic], msgspec.json.Decoder(struct).decode, convert_, _hasher(topic))
+            topic: _Codec(
+                events.INPUTS[topic], struct, msgspec.json.Decoder(struct).decode, convert_, _hasher(topic)
+            )
             for topic, (struct, convert_) in _KINDS.items()
         }
+        self._lessons_left = dict.fromkeys(self._codecs, _MAX_LESSONS)
         self._write = msgspec.json.Encoder().encode
 
     def decode(self, topic: str, partition: int, offset: int, value: bytes | None) -> Decoded:
@@ -90,20 +103,29 @@ class Decoder:
                 raw = codec.read(value)
                 if self._has_distinct_fields(value, raw):
                     event = codec.to_record(raw, Source(topic, partition, offset), codec.hasher, self._rates)
-                    return Decoded(event, 0)
+                    return Decoded(event, _count_came(raw, codec.unknown_attributes))
             except (msgspec.MsgspecError, ValueError, RecursionError, BadRecord):
                 pass
-        return self.decode_by_model(topic, partition, offset, value)
+        decoded = self.decode_by_model(topic, partition, offset, value)
+        if decoded.unknown_fields and value is not None and self._lessons_left[topic] > 0:
+            self._lessons_left[topic] -= 1
+            self._learn(topic, value)
+        return decoded
 
     def _has_distinct_fields(self, value: bytes, raw: Any) -> bool:
         """Whether no field came twice, of which msgspec lets the later win; False when in doubt.
 
-        Unknown fields were refused, so a record written again holds every member once and in its shortest
-        form. What came is never shorter, and longer by every repeated member: of equal length, it has none.
-        Where blanks make it longer, quotes tell: without escapes each one opens or closes a text.
+        Fields that have no place were refused, so a record written again holds every member once and in its
+        shortest form. What came is never shorter, and longer by every repeated member: of equal length, it has
+        none. Where blanks or escapes make it longer, quotes tell: unless one is escaped, or a backslash is,
+        each opens or closes a text.
         """
         again = self._write(raw)
-        return len(again) == len(value) or (_BACKSLASH not in value and value.count(_QUOTE) == again.count(_QUOTE))
+        if len(again) == len(value):
+            return True
+        return value.count(_QUOTE) == again.count(_QUOTE) and (
+            _BACKSLASH not in value or not any(escape in value for escape in _DOUBTFUL_ESCAPES)
+        )
 
     def decode_by_model(self, topic: str, partition: int, offset: int, value: bytes | None) -> Decoded:
         """Decode one record by the models alone: slower, the arbiter, and the source of every reason.
@@ -121,6 +143,20 @@ class Decoder:
         )
         event = codec.to_record(model, Source(topic, partition, offset), codec.hasher, self._rates)
         return Decoded(event, _count_unknown(codec.model, members))
+
+    def _learn(self, topic: str, value: bytes) -> None:
+        """Let the hot path pass over the unknown fields of a good record from now on."""
+        codec = self._codecs[topic]
+        unknown = json.loads(value).keys() - codec.model.model_fields.keys() - set(codec.unknown_names)
+        names = [*codec.unknown_names, *sorted(filter(_LEARNABLE.fullmatch, unknown))][:_MAX_LEARNED]
+        if len(names) > len(codec.unknown_names):
+            struct, attributes = wire.with_unknown(codec.struct, names)
+            self._codecs[topic] = replace(
+                codec,
+                read=msgspec.json.Decoder(struct).decode,
+                unknown_names=tuple(names),
+                unknown_attributes=attributes,
+            )
 
 
 def _hasher(topic: str) -> convert.Hasher:
@@ -172,6 +208,11 @@ def _finite(literal: str) -> float:
     if number in (float("inf"), float("-inf")):
         raise BadRecord("not_json", None, "numbers within a double's range", literal)
     return number
+
+
+def _count_came(raw: Any, attributes: tuple[str, ...]) -> int:
+    """How many of a structure's attributes came."""
+    return sum(getattr(raw, attribute) is not msgspec.UNSET for attribute in attributes) if attributes else 0
 
 
 def _count_unknown(model: type[events.InputEvent], members: dict[str, Any]) -> int:

@@ -50,6 +50,7 @@ _SECOND_MS = {f"{second:02d}": second * 1000 for second in range(60)}
 # cost and never results. One entry a minute and offset; emptied when full.
 _MINUTE_MS: dict[str, int] = {}
 _MAX_MINUTES = 65_536
+_LENGTHS_TO_REMEMBER = (20, 25)  # with Z, with an offset; fractions would fill the memo for nothing
 
 
 def parse_instant(text: str) -> int:
@@ -60,15 +61,14 @@ def parse_instant(text: str) -> int:
     Raises:
         ValueError: it is no such time, has no offset, or lies outside 1900 to 2199 (UTC).
     """
-    plain = len(text) == 25 or len(text) == 20  # as good as always without a fraction, which would fill the memo
     minute = text[:17] + text[19:]
-    if plain:
-        start = _MINUTE_MS.get(minute)
+    start = _MINUTE_MS.get(minute)
+    if start is not None:
         second = _SECOND_MS.get(text[17:19])
-        if start is not None and second is not None:
+        if second is not None:
             return start + second
     ms = _parse_any_instant(text)
-    if plain:
+    if len(text) in _LENGTHS_TO_REMEMBER:
         if len(_MINUTE_MS) >= _MAX_MINUTES:
             _MINUTE_MS.clear()
         _MINUTE_MS[minute] = ms - _SECOND_MS[text[17:19]]
@@ -114,7 +114,7 @@ def parse_amount(text: str) -> int:
         ValueError: it is no such decimal string, is 0, or is above 10^11.
     """
     hundredths = _plain_hundredths(text)
-    if hundredths is None:
+    if hundredths < 0:
         if not _AMOUNT.fullmatch(text):
             raise ValueError(_AMOUNT_EXPECTED)
         hundredths = parse_fen(text)
@@ -130,7 +130,7 @@ def parse_money(text: str) -> int:
         ValueError: it is no such decimal string, or lies beyond ±10^15.
     """
     hundredths = _plain_hundredths(text)
-    if hundredths is None:
+    if hundredths < 0:
         try:
             hundredths = parse_fen(text)
         except ValueError:
@@ -140,13 +140,13 @@ def parse_money(text: str) -> int:
     return hundredths
 
 
-def _plain_hundredths(text: str) -> int | None:
-    """What "123.45" says, at a third of the pattern's cost; None for any other form, good or bad."""
+def _plain_hundredths(text: str) -> int:
+    """What "123.45" says, at a third of the pattern's cost; -1 for any other form, good or bad."""
     if text[-3:-2] == "." and 4 <= len(text) <= 20:
         digits = text.replace(".", "", 1)
         if digits.isdigit() and digits.isascii():
             return int(digits)
-    return None
+    return -1
 
 
 def check_customer_id(text: str) -> str:

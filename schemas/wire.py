@@ -5,6 +5,7 @@ fields) and leave the syntax of texts to the conversion. A field that did not co
 a structure again gives exactly the fields that came.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -110,3 +111,28 @@ class Approval(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
 class Feedback(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
     tag_id: TagId
     outcome: Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"]
+
+
+# What an unknown field may hold for the hot path: values that every JSON reader takes alike, in any number.
+# Floats (1e999), lists and objects (depth, fields twice) are for the models to judge.
+_Plain = str | int | bool | None
+
+
+def with_unknown(
+    struct: type[msgspec.Struct], names: Sequence[str]
+) -> tuple[type[msgspec.Struct], tuple[str, ...]]:
+    """A structure that also takes fields the contract does not know.
+
+    Returns:
+        The structure, and its attributes that hold those fields, `UNSET` where one did not come.
+    """
+    attributes = tuple(f"unknown_{number}" for number in range(len(names)))
+    wider = msgspec.defstruct(
+        struct.__name__,
+        [(attribute, _Plain, _ABSENT) for attribute in attributes],
+        bases=(struct,),
+        kw_only=True,
+        forbid_unknown_fields=True,
+        rename=dict(zip(attributes, names, strict=True)),
+    )
+    return wider, attributes

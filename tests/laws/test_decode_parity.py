@@ -291,6 +291,49 @@ def test_valid_records_without_escapes_take_the_hot_path(data: st.DataObject) ->
     assert decode_record(encode_record(event)) == event
 
 
+class Counting(Decoder):
+    """Counts what is handed to the models."""
+
+    handed = 0
+
+    def decode_by_model(self, topic: str, partition: int, offset: int, value: bytes | None) -> Decoded:
+        self.handed += 1
+        return super().decode_by_model(topic, partition, offset, value)
+
+
+@pytest.mark.parametrize(
+    ("tail", "unknown_fields", "handed"),
+    [
+        (b',"x":1}', 1, 1),  # seen once, passed over from then on
+        (b',"x":"a", "y_2":null, "Z":true}', 3, 1),
+        (b',"kind":"card"}', 0, 0),
+        (b',"channel":"\\u624b\\n"}', 0, 0),
+        (b',"x":1.5}', 1, 9),  # a float may be 1e999: for the models to judge, every time
+        (b',"x":{"a":1}}', 1, 9),
+        (b',"x":[1]}', 1, 9),
+        (b',"a b":1}', 1, 9),
+    ],
+)
+def test_unknown_fields_are_learned_and_still_counted(tail: bytes, unknown_fields: int, handed: int) -> None:
+    decoder = Counting({})
+    for _ in range(9):
+        assert decoder.decode("bank.transactions", 3, 17, GOOD + tail).unknown_fields == unknown_fields
+    assert decoder.handed == handed
+    assert decoder.decode("bank.transactions", 3, 17, GOOD + b"}").unknown_fields == 0
+    with pytest.raises(BadRecord, match="duplicate_field"):
+        decoder.decode("bank.transactions", 3, 17, GOOD + b',"x":1,"x":2}')
+
+
+def test_no_more_than_a_bounded_number_of_unknown_fields_is_learned() -> None:
+    decoder = Counting({})
+    for number in range(100):
+        decoder.decode("bank.transactions", 3, 17, GOOD + b',"x%d":1}' % number)
+    decoder.handed = 0
+    for number in range(100):
+        assert decoder.decode("bank.transactions", 3, 17, GOOD + b',"x%d":1}' % number).unknown_fields == 1
+    assert decoder.handed == 68
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(INPUTS)), st.binary(max_size=300) | records().map(lambda case: case[1]), st.data())
 def test_bytes_of_any_kind_raise_nothing_but_a_bad_record(topic: str, value: bytes, data: st.DataObject) -> None:
