@@ -139,13 +139,13 @@ def simulate(
     with reading_sources():
         if tags_file is not None:
             _exhaust(bank.records())
-            _show_scores(bank.labels, tags_file)
+            _show_scores(_in_order(bank.labels), tags_file)
         elif out is not None:
             _write(bank, out)
         else:
             _send(settings, bank.records(), frozenset({TRANSACTIONS, APP_EVENTS}), rate, bank.notes)
     if labels_file is not None:
-        for label in sorted(bank.labels, key=lambda label: label.customer_id):
+        for label in _in_order(bank.labels):
             labels_file.write(msgspec.json.encode(label) + b"\n")
 
 
@@ -171,6 +171,10 @@ def _write(bank: Simulation, out: BinaryIO) -> None:
             if number % _PROGRESS_RECORDS == 0:
                 progress(number)
     _summary("wrote", written, bank.notes, time.monotonic() - began)
+
+
+def _in_order(labels: list[Label]) -> list[Label]:
+    return sorted(labels, key=lambda label: label.customer_id)
 
 
 def _exhaust(records: Iterable[SourceRecord]) -> None:

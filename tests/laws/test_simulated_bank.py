@@ -1,0 +1,79 @@
+"""The packs, run over the made-up bank, tag what its stories say and nothing else; every record has one fate."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streams.cli.history import backtest
+from streams.cli.publish import simulate
+from streams.settings import Settings
+from streams.sources.labels import read_tags, score
+from streams.sources.simulate import Plan
+from streams.sources.simulate import simulate as make_up
+
+RULES = Path(__file__).resolve().parents[2] / "rules"
+PLAN = Plan(customers=150, days=14, seed=7)
+
+
+def run_backtest(folder: Path, plan: Plan, *options: str) -> Result:
+    bank = folder / "bank.jsonl"
+    arguments = ["--customers", str(plan.customers), "--days", str(plan.days), "--seed", str(plan.seed)]
+    made = CliRunner().invoke(
+        simulate, [*arguments, "--start", str(plan.start), "--out", str(bank)], obj=Settings()
+    )
+    assert made.exit_code == 0, made.output
+    source = [str(bank), "--format", "jsonl", "--rules", str(RULES)]
+    result = CliRunner().invoke(backtest, [*source, *options], obj=Settings())
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.mark.parametrize(
+    "plan", [PLAN, Plan(customers=40, days=100, seed=2)], ids=["two weeks", "a quarter's turn"]
+)
+def test_every_story_is_tagged_as_labelled_and_nothing_else(tmp_path: Path, plan: Plan) -> None:
+    tags = tmp_path / "tags.jsonl"
+    run_backtest(tmp_path, plan, "--tags", str(tags))
+    bank = make_up(plan)
+    for _ in bank.records():
+        pass
+    scores = score(bank.labels, read_tags(tags.read_bytes().splitlines()))
+    assert [line for line in scores if line.missing or line.extra] == []
+    assert sum(line.hits for line in scores) > plan.customers / 3
+
+
+def test_every_record_has_the_fate_it_was_made_for(tmp_path: Path) -> None:
+    result = run_backtest(tmp_path, PLAN, "--json")
+    bank = make_up(PLAN)
+    sent = sum(1 for _ in bank.records())
+    fates = json.loads(result.stdout)["fates"]
+    assert fates["duplicate"] == bank.notes["repeated"] > 0
+    assert fates["late"] == bank.notes["late"] > 0
+    assert fates["dead-letter"] == bank.notes["broken"] > 0
+    assert sum(fates.values()) == sent
+
+
+def test_a_backtest_gives_the_same_bytes_again_and_leaves_offsets_out(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    for file in (first, second):
+        run_backtest(tmp_path, PLAN, "--tags", str(file))
+    assert first.read_bytes() == second.read_bytes()
+    causes = [json.loads(line)["cause"] for line in first.read_bytes().splitlines()]
+    kinds = Counter(tuple(sorted(cause)) for cause in causes)
+    assert set(kinds) == {("event_id", "topic"), ("deadline",)}
+
+
+def test_scoring_a_run_with_a_wrong_tag_exits_1_and_names_the_customer(tmp_path: Path) -> None:
+    tags = tmp_path / "tags.jsonl"
+    run_backtest(tmp_path, PLAN, "--tags", str(tags))
+    lines = [line for line in tags.read_bytes().splitlines() if b'"rule":"inflow-not-retained"' in line]
+    wrong = tmp_path / "wrong.jsonl"
+    wrong.write_bytes(b"\n".join(line for line in tags.read_bytes().splitlines() if line != lines[0]))
+    arguments = ["--customers", "150", "--days", "14", "--seed", "7", "--score"]
+    assert CliRunner().invoke(simulate, [*arguments, str(tags)], obj=Settings()).exit_code == 0
+    result = CliRunner().invoke(simulate, [*arguments, str(wrong)], obj=Settings())
+    assert result.exit_code == 1
+    assert json.loads(lines[0])["customer_id"] in result.output
