@@ -141,7 +141,9 @@ class Feedback(Event, frozen=True, kw_only=True, omit_defaults=True, tag="feedba
     outcome: Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"]
 
 
-class Tick(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="record", tag="tick", gc=False):
+class Tick(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="record", tag="tick", gc=False
+):
     """One input partition's time, told to every journal partition (design.md §4, "The clock").
 
     Attributes:

@@ -254,7 +254,8 @@ def _differences(expected: Expected, tag: dict[str, Any]) -> Iterator[str]:
         yield f"{_describe_tag(tag)}: expected reason {expected.reason}, got {tag['reason']}"
     for name, text in (expected.value or {}).items():
         if name not in tag["value"]:
-            yield f"{_describe_tag(tag)}: expected value {name}: {text}, got only {', '.join(tag['value']) or 'none'}"
+            carried = ", ".join(tag["value"]) or "none"
+            yield f"{_describe_tag(tag)}: expected value {name}: {text}, got only {carried}"
         elif not is_same_value(text, tag["value"][name]):
             yield f"{_describe_tag(tag)}: expected value {name}: {text}, got {tag['value'][name]}"
 

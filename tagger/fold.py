@@ -101,8 +101,15 @@ class Fold:
             flows_since = occasion.moment.now_ms - self._lateness_ms if self.program.flows_wanted else None
             occasion.assets_fen = book(state, event, occasion.day, flows_since)
             changed = BALANCES
-        elif isinstance(event, Profile) and (event.occurred_ms, event.event_id) > (state.profile_ms, state.profile_id):
-            state.attributes, state.profile_ms, state.profile_id = event.attributes, event.occurred_ms, event.event_id
+        elif isinstance(event, Profile) and (event.occurred_ms, event.event_id) > (
+            state.profile_ms,
+            state.profile_id,
+        ):
+            state.attributes, state.profile_ms, state.profile_id = (
+                event.attributes,
+                event.occurred_ms,
+                event.event_id,
+            )
             changed = PROFILE
         if not occasion.late:
             day, moment = occasion.day, occasion.moment

@@ -73,7 +73,7 @@ class Program:
     def bit_of(self, feature: Feature) -> int:
         """The bit set when the feature's state changes."""
         if feature.key == 0:
-            return PROFILE if feature.definition.startswith("attribute ") else BALANCES
+            return PROFILE if isinstance(feature, Attribute) else BALANCES
         if self._definitions.setdefault(feature.key, feature.definition) != feature.definition:
             raise ValueError(
                 f"two features share the hash {feature.key:08x}: {feature.definition!r} and "
@@ -260,8 +260,8 @@ class _Compiler:
         for feature in features:
             if isinstance(feature, Derived):
                 bits |= self._bits(feature.features)
-            elif feature.definition.startswith(("level ", "active ")):
-                bits |= self._depends[feature.definition.split(" ", 1)[1]]
+            elif isinstance(feature, LevelOf | ActiveRule):
+                bits |= self._depends[feature.rule]
             else:
                 bits |= self._program.bit_of(feature)
         return bits
@@ -274,8 +274,8 @@ class _Compiler:
         for feature in features:
             if isinstance(feature, Derived):
                 sources |= self._needed_sources(feature.features, None, None)
-            elif feature.definition.startswith(("level ", "active ")):
-                sources |= self._sources[feature.definition.split(" ", 1)[1]]
+            elif isinstance(feature, LevelOf | ActiveRule):
+                sources |= self._sources[feature.rule]
         return frozenset(sources)
 
 

@@ -46,7 +46,7 @@ def explain(tree: Node, lookup: Lookup, today: int | None = None) -> Explanation
     return Explanation(tree.text, walk(tree, lookup, today), parts)
 
 
-def walk(tree: Node, lookup: Lookup, today: int | None = None) -> Any:  # noqa: PLR0911 (a row a kind of node)
+def walk(tree: Node, lookup: Lookup, today: int | None = None) -> Any:
     """The value of an expression; arguments as in `explain`."""
     match tree:
         case Const(value=value):

@@ -106,7 +106,7 @@ class Call(Node):
     arguments: tuple[Node, ...]
 
 
-def children(node: Node) -> tuple[Node, ...]:  # noqa: PLR0911 (a row a kind of node)
+def children(node: Node) -> tuple[Node, ...]:
     """The parts of a node, from the left."""
     match node:
         case Compare(operands=operands):

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from fractions import Fraction
+from functools import partial
 from typing import Any, cast
 
 from schemas import rulepack

@@ -48,7 +48,7 @@ class LevelOf(_Lookup):
         self, name: str, definition: str, rule: str, levels: Sequence[str], cuts: Sequence[int | Fraction]
     ) -> None:
         super().__init__(name, definition)
-        self._rule = rule
+        self.rule = rule
         followers = [*cuts[1:], None] if cuts else [None] * len(levels)
         self._values = {
             level: (level, rank, follower)
@@ -56,7 +56,7 @@ class LevelOf(_Lookup):
         }
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        rule_state = state.rules.get(self._rule)
+        rule_state = state.rules.get(self.rule)
         if rule_state is None or rule_state.level is None:
             return None, None, None
         return self._values[rule_state.level]
@@ -67,10 +67,10 @@ class ActiveRule(_Lookup):
 
     def __init__(self, name: str, definition: str, rule: str) -> None:
         super().__init__(name, definition)
-        self._rule = rule
+        self.rule = rule
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        rule_state = state.rules.get(self._rule)
+        rule_state = state.rules.get(self.rule)
         return rule_state is not None and rule_state.open is not None
 
 
