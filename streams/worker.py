@@ -1,8 +1,8 @@
 """The worker process: some or all of the three stages, from start to exit code.
 
 Exit codes: 0 told to stop, and everything came to rest; 1 a fault, such as an exception in the fold, after which
-nothing was committed; 2 the topics are not what they must be; 3 no broker at the start. A broker that goes away
-later is waited for.
+nothing was committed; 2 the topics or the rule packs are not what they must be; 3 no broker at the start. A
+broker that goes away later is waited for.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import get_args
 
+from streams.activation import RulesError
 from streams.app import StageApp, build_app
 from streams.clients import MissingTopicError, UnreachableError
 from streams.decide import PositionError
@@ -78,7 +79,7 @@ def run_worker(settings: Settings, only: Sequence[StageName] = ALL_STAGES) -> in
     except UnreachableError as error:
         log.error("unreachable", extra={"error": describe(error)})
         return UNREACHABLE
-    except (TopicsError, MissingTopicError) as error:
+    except (TopicsError, MissingTopicError, RulesError) as error:
         log.error("bad configuration", extra={"error": describe(error)})
         return BAD_CONFIGURATION
 

@@ -60,6 +60,7 @@ def show_customer(settings: Settings, customer_id: str, as_json: bool) -> None:
 def _print_customer(customer_id: str, view: View) -> None:
     fields = {"field": lambda item: item[0], "value": lambda item: item[1]}
     _print_table(fields, [("customer_id", customer_id), *view.profile.items(), *view.accounts.items()])
+    click.echo()
     columns: Columns = {
         "rule": lambda item: item[1].rule,
         "level": lambda item: item[1].level,
