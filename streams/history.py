@@ -2,9 +2,9 @@
 
 Each input topic of the source is read as one partition through `tagger.ingest`, and everything goes into one
 `tagger.partition.Partition`, in the order of the file. Time is told as live ingest tells it under `clock: events`:
-a source's tick follows whenever its time has moved by a minute, and when it begins and ends. A clock topic that
-the file does not feed is closed at the start; where that cannot be known (standard input), every clock topic is
-open, and the clock stands still, until the input ends or each has had an event.
+a source's tick follows the event that has moved its time by a minute, and when it begins and ends. A clock topic
+that the file does not feed is closed at the start; where that cannot be known (standard input), every clock topic
+is open, and the clock stands still, until the input ends or each has had an event.
 
 The rulebook is put in force first. Given the same source, rules, settings and `now_ms`, the same bytes come out.
 """
@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import groupby, islice
 
 from schemas.bankday import BankCalendar, epoch_ms
 from schemas.deadletters import DeadLetter
@@ -30,8 +29,7 @@ from tagger.partition import Partition
 # As many as a worker decides in one transaction; nothing depends on it.
 _BATCH_RECORDS = 5000
 _MAX_CUSTOMERS = 20_000
-# Records of one topic read before its time is told again at the latest.
-_RUN_RECORDS = 500
+# How far a source's time moves before it is told again.
 _TICK_MS = 60_000
 
 
@@ -76,9 +74,8 @@ def read_journal(source: OpenSource, settings: Settings, now_ms: int, refused: R
         yield from reading.control(topic, b"begin")
     for topic in absent:
         yield from reading.control(topic, b"end")
-    for topic, run in groupby(source.records, key=lambda record: record.topic):
-        while part := list(islice(run, _RUN_RECORDS)):
-            yield from reading.take(topic, part)
+    for record in source.records:
+        yield from reading.take(record)
     for topic in settings.clock_topics:
         if topic not in absent:
             yield from reading.control(topic, b"end")
@@ -97,20 +94,19 @@ class _Reading:
         self._told_ms: dict[str, int] = {}
 
     def control(self, topic: str, word: bytes) -> Iterator[JournalRecord]:
-        record = RawRecord(None, headers=((CONTROL_HEADER, word),))
-        return self._pass_on(topic, self._read(topic, [record]))
+        return self.take(SourceRecord(topic, None, None, ((CONTROL_HEADER, word),)))
 
-    def take(self, topic: str, records: list[SourceRecord]) -> Iterator[JournalRecord]:
-        raw = [RawRecord(r.value, r.key, r.headers, r.timestamp_ms) for r in records]
-        return self._pass_on(topic, self._read(topic, raw))
+    def take(self, record: SourceRecord) -> Iterator[JournalRecord]:
+        raw = RawRecord(record.value, record.key, record.headers, record.timestamp_ms)
+        return self._pass_on(record.topic, self._read(record.topic, raw))
 
-    def _read(self, topic: str, records: list[RawRecord]) -> Ingested:
+    def _read(self, topic: str, record: RawRecord) -> Ingested:
         if topic not in self._sources:
             if topic not in INPUTS:
                 raise SourceError(f"expected one of the input topics {', '.join(INPUTS)}, got {topic!r}")
             self._sources[topic] = Source(topic, 0, 1, self._decoder, self._settings)
             self._states[topic] = IngestState()
-        self._states[topic], ingested = self._sources[topic].read(self._states[topic], records, self._now_ms)
+        self._states[topic], ingested = self._sources[topic].read(self._states[topic], [record], self._now_ms)
         return ingested
 
     def _pass_on(self, topic: str, ingested: Ingested) -> Iterator[JournalRecord]:
