@@ -101,9 +101,13 @@ class Decoder:
         if value is not None and len(value) <= events.MAX_VALUE_BYTES:
             try:
                 raw = codec.read(value)
-                if self._has_distinct_fields(value, raw):
+                # msgspec lets the later of two fields of one name win. It refused fields that have no place, so
+                # a record written again holds every member once, in its shortest form; what came is never
+                # shorter, and longer by every repeated member. Of equal length, it has none.
+                again = self._write(raw)
+                if len(again) == len(value) or _has_distinct_fields(value, again):
                     event = codec.to_record(raw, Source(topic, partition, offset), codec.hasher, self._rates)
-                    return Decoded(event, _count_came(raw, codec.unknown_attributes))
+                    return Decoded(event, _count_came(raw, codec.unknown_attributes) if codec.unknown_names else 0)
             except (msgspec.MsgspecError, ValueError, RecursionError, BadRecord):
                 pass
         decoded = self.decode_by_model(topic, partition, offset, value)
@@ -111,21 +115,6 @@ class Decoder:
             self._lessons_left[topic] -= 1
             self._learn(topic, value)
         return decoded
-
-    def _has_distinct_fields(self, value: bytes, raw: Any) -> bool:
-        """Whether no field came twice, of which msgspec lets the later win; False when in doubt.
-
-        Fields that have no place were refused, so a record written again holds every member once and in its
-        shortest form. What came is never shorter, and longer by every repeated member: of equal length, it has
-        none. Where blanks or escapes make it longer, quotes tell: unless one is escaped, or a backslash is,
-        each opens or closes a text.
-        """
-        again = self._write(raw)
-        if len(again) == len(value):
-            return True
-        return value.count(_QUOTE) == again.count(_QUOTE) and (
-            _BACKSLASH not in value or not any(escape in value for escape in _DOUBTFUL_ESCAPES)
-        )
 
     def decode_by_model(self, topic: str, partition: int, offset: int, value: bytes | None) -> Decoded:
         """Decode one record by the models alone: slower, the arbiter, and the source of every reason.
@@ -138,6 +127,8 @@ class Decoder:
             model = codec.model.model_validate_json(text)
         except ValidationError as error:
             raise refusal(error, is_personal=topic == events.PERSONAL_TOPIC) from None
+        # The models skip what they do not know; here unknown fields must be good JSON too. Integers are not needed,
+        # and reading one takes time that is quadratic in its digits: `len` stands in for it.
         members = json.loads(
             text, object_pairs_hook=_distinct, parse_constant=_refuse_number, parse_float=_finite, parse_int=len
         )
@@ -147,7 +138,9 @@ class Decoder:
     def _learn(self, topic: str, value: bytes) -> None:
         """Let the hot path pass over the unknown fields of a good record from now on."""
         codec = self._codecs[topic]
-        unknown = json.loads(value).keys() - codec.model.model_fields.keys() - set(codec.unknown_names)
+        unknown = (
+            json.loads(value, parse_int=len).keys() - codec.model.model_fields.keys() - set(codec.unknown_names)
+        )
         names = [*codec.unknown_names, *sorted(filter(_LEARNABLE.fullmatch, unknown))][:_MAX_LEARNED]
         if len(names) > len(codec.unknown_names):
             struct, attributes = wire.with_unknown(codec.struct, names)
@@ -210,9 +203,20 @@ def _finite(literal: str) -> float:
     return number
 
 
+def _has_distinct_fields(value: bytes, again: bytes) -> bool:
+    """Whether no field came twice in a record that is longer than itself written `again`; False when in doubt.
+
+    Blanks or escapes make it longer, and then quotes tell: unless one is escaped, or a backslash is, each opens or
+    closes a text.
+    """
+    return value.count(_QUOTE) == again.count(_QUOTE) and (
+        _BACKSLASH not in value or not any(escape in value for escape in _DOUBTFUL_ESCAPES)
+    )
+
+
 def _count_came(raw: Any, attributes: tuple[str, ...]) -> int:
     """How many of a structure's attributes came."""
-    return sum(getattr(raw, attribute) is not msgspec.UNSET for attribute in attributes) if attributes else 0
+    return sum(getattr(raw, attribute) is not msgspec.UNSET for attribute in attributes)
 
 
 def _count_unknown(model: type[events.InputEvent], members: dict[str, Any]) -> int:

@@ -69,6 +69,7 @@ def _json_problem(context: Mapping[str, Any]) -> str:
         "unexpected end of hex escape": "a lone surrogate or a broken \\u escape",
         "lone leading surrogate in hex escape": "a lone surrogate",
         "recursion limit exceeded": "more levels",
+        "number out of range": "a number of more than 4300 digits",
     }.items():
         problem = problem.replace(theirs, ours)
     return problem

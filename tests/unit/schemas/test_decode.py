@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from schemas import journal
+from schemas import journal, scalars
 from schemas.deadletters import BadRecord
 from schemas.decode import Decoder
 from schemas.journal import Source
@@ -235,7 +235,7 @@ def with_tail(tail: str) -> bytes:
         (', "x": NaN', "not_json", None, "NaN"),
         (', "x": -Infinity', "not_json", None, "-Infinity"),
         (', "x": 1e999', "not_json", None, "1e999"),
-        (', "x": ' + "9" * 5000, "not_json", None, "number out of range at line 1 column 4458"),
+        (', "x": ' + "9" * 5000, "not_json", None, "a number of more than 4300 digits at line 1 column 4458"),
         (', "schema_version": 0', "bad_value", "schema_version", "0"),
         (', "schema_version": 1.0', "wrong_type", "schema_version", "1.0"),
         (', "schema_version": true', "wrong_type", "schema_version", "true"),
@@ -312,3 +312,13 @@ def test_an_app_event_and_feedback_become_their_journal_records() -> None:
     ).event
     assert isinstance(feedback, journal.Feedback)
     assert (feedback.tag_id, feedback.outcome) == ("r.1", "clicked")
+
+
+def test_the_memo_of_minutes_is_bounded_and_changes_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scalars, "_MAX_MINUTES", 3)
+    scalars._MINUTE_MS.clear()
+    for _ in range(2):
+        for minute in range(10):
+            expected = 1_772_589_600_000 + minute * 60_000 + 59_000
+            assert scalars.parse_instant(f"2026-03-04T10:{minute:02d}:59+08:00") == expected
+            assert len(scalars._MINUTE_MS) <= 3
