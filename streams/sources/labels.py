@@ -21,8 +21,8 @@ class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         story: what the customer lives out.
         change: `opened` and so on; None: no tag of this rule for this customer.
-        at: when, exactly, for records folded in the order they were made.
-        by: where two topics interleave, or records come out of order, the tag may come from `at` up to this time.
+        at: when, exactly.
+        by: where records come out of order, the tag may come from `at` up to this time, as the clock stands.
         level: of a ladder.
     """
 
