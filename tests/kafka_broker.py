@@ -20,7 +20,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -255,8 +254,9 @@ def main() -> int:
         say(f"Kafka {VERSION} answers at {broker.bootstrap}; press Ctrl-C to end it and drop its data.\n")
         say(f"    export TAGGER_BOOTSTRAP={broker.bootstrap}\n")
         sys.stdout.flush()
-        with suppress(KeyboardInterrupt):
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+        ends = {signal.SIGINT, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+        signal.sigwait(ends)
     return 0
 
 
