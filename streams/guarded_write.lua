@@ -2,8 +2,8 @@
 --
 -- KEYS: profile, tags, rules. `rules` holds, for each rule the customer may be a member of, the opening time last
 -- written to the rule's set, or "?" while that write is under way; and the version under way in "#version".
--- ARGV: version, step, profile (JSON object of texts, "" for a deleted customer), tags (JSON object of texts),
--- rules (JSON object: rule -> opening time as text), seconds a guard is kept.
+-- ARGV: version, step, seconds a guard is kept, and the view as a JSON array: profile (object of texts, null for a
+-- deleted customer), tags (object of texts), rules (object: rule -> opening time as text).
 -- Step "claim" writes at once when no rule's set has to change, otherwise it marks the changing rules and returns
 -- them; step "apply" writes after the sets were changed.
 --
@@ -16,7 +16,8 @@ if version < math.max(written, claimed) then
   return false
 end
 
-local rules = cjson.decode(ARGV[5])
+local view = cjson.decode(ARGV[4])
+local profile, tags, rules = view[1], view[2], view[3]
 if step == "claim" then
   local changing, seen = {}, {}
   local entries = redis.call("HGETALL", KEYS[3])
@@ -43,20 +44,25 @@ end
 
 local function replace(key, fields)
   redis.call("DEL", key)
+  local flat = {}
   for name, value in pairs(fields) do
-    redis.call("HSET", key, name, value)
+    flat[#flat + 1] = name
+    flat[#flat + 1] = value
+  end
+  if #flat > 0 then
+    redis.call("HSET", key, unpack(flat))
   end
 end
 
-replace(KEYS[2], cjson.decode(ARGV[4]))
+replace(KEYS[2], tags)
 replace(KEYS[3], rules)
-if ARGV[3] == "" then
+if profile == cjson.null then
   -- What is left of a deleted customer is the guard, and that only while an older writer may still be about.
   redis.call("DEL", KEYS[1])
   redis.call("HSET", KEYS[3], "#version", ARGV[1])
-  redis.call("EXPIRE", KEYS[3], ARGV[6])
+  redis.call("EXPIRE", KEYS[3], ARGV[3])
 else
-  replace(KEYS[1], cjson.decode(ARGV[3]))
-  redis.call("HSET", KEYS[1], "version", ARGV[1])
+  profile["version"] = ARGV[1]
+  replace(KEYS[1], profile)
 end
 return {}

@@ -25,7 +25,7 @@ from typing import Any
 
 import msgspec
 from redis.asyncio import Redis
-from redis.commands.core import AsyncScript
+from redis.exceptions import NoScriptError
 
 from streams.partitioner import partition_of
 from tagger.view import OpenTag, View
@@ -35,6 +35,7 @@ META_KEY = "tagger:meta"
 # Two round trips for this many customers; a pipeline's replies are held in memory by both sides.
 _PIPELINE = 500
 _SCAN_COUNT = 1000
+_SCRIPTS = ("guarded_write", "guarded_member", "advance")
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -62,12 +63,7 @@ class RedisView:
     def __init__(self, client: "Redis", partitions: int) -> None:
         self._client = client
         self._partitions = partitions
-        self._write = self._script("guarded_write.lua")
-        self._member = self._script("guarded_member.lua")
-        self._advance = self._script("advance.lua")
-
-    def _script(self, name: str) -> AsyncScript:
-        return self._client.register_script(files("streams").joinpath(name).read_text(encoding="utf-8"))
+        self._digests: dict[str, str] = {}
 
     async def applied(self, partition: int) -> int | None:
         """The changelog offset to go on at; None when nothing stands here of this partition."""
@@ -90,42 +86,58 @@ class RedisView:
             ViewLostError: less is applied than `position`; clear, and write everything again.
             redis.RedisError: some rows may have been written; writing all again is safe.
         """
-        remaining = iter(rows)
-        while chunk := list(islice(remaining, _PIPELINE)):
-            await self._write_chunk(chunk)
-        if not await self._advance(keys=[META_KEY], args=[partition, position, next_offset]):
+        if not self._digests:
+            await self._load()
+        try:
+            remaining = iter(rows)
+            while chunk := list(islice(remaining, _PIPELINE)):
+                await self._write_chunk(chunk)
+            stands = await self._client.evalsha(
+                self._digests["advance"], 1, META_KEY, partition, position, next_offset
+            )
+        except NoScriptError:
+            self._digests = {}
+            raise
+        if not stands:
             raise ViewLostError(
                 f"expected {META_KEY} to say that partition {partition} is applied up to {position} at least, "
                 f"found {await self.applied(partition)}: Redis was wiped or set back"
             )
 
-    async def _write_chunk(self, rows: Sequence[Row]) -> None:
-        claims = await self._customers(rows, "claim")
-        changing = [(row, _texts(rules)) for row, rules in zip(rows, claims, strict=True) if rules]
-        if not changing:
-            return
-        async with self._client.pipeline(transaction=False) as pipe:
-            for row, rules in changing:
-                opened = _opened(row.view)
-                for rule in rules:
-                    await self._member(
-                        keys=[rule_key(rule), _guard_key(rule, row.customer_id)],
-                        args=[row.version, row.customer_id, opened.get(rule, ""), GUARD_SECONDS],
-                        client=pipe,
-                    )
-            await pipe.execute()
-        await self._customers([row for row, _ in changing], "apply")
+    async def _load(self) -> None:
+        """Give Redis the scripts. redis-py's own `Script` would ask for them again before each pipeline."""
+        texts = {name: files("streams").joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in _SCRIPTS}
+        self._digests = {name: _text(await self._client.script_load(text)) for name, text in texts.items()}
 
-    async def _customers(self, rows: Sequence[Row], step: str) -> list[Any]:
+    async def _write_chunk(self, rows: Sequence[Row]) -> None:
+        claims = await self._write_customers(rows, "claim")
+        changing = [(row, rules) for row, rules in zip(rows, claims, strict=True) if rules]
+        if changing:
+            await self._write_members(changing)
+            await self._write_customers([row for row, _ in changing], "apply")
+
+    async def _write_customers(self, rows: Sequence[Row], step: str) -> list[Any]:
+        digest = self._digests["guarded_write"]
         async with self._client.pipeline(transaction=False) as pipe:
             for row in rows:
-                await self._write(
-                    keys=[customer_key(row.customer_id, kind) for kind in ("profile", "tags", "rules")],
-                    args=[row.version, step, *_values(row.view), GUARD_SECONDS],
-                    client=pipe,
-                )
+                keys = [customer_key(row.customer_id, kind) for kind in ("profile", "tags", "rules")]
+                pipe.evalsha(digest, 3, *keys, row.version, step, GUARD_SECONDS, _encoded(row.view))
             replies: list[Any] = await pipe.execute()
             return replies
+
+    async def _write_members(self, changing: Iterable[tuple[Row, Iterable[bytes | str]]]) -> None:
+        guards: dict[str, list[str]] = {}
+        values: dict[str, list[str | int]] = {}
+        for row, rules in changing:
+            opened = _opened(row.view)
+            for rule in map(_text, rules):
+                guards.setdefault(rule, []).append(_guard_key(rule, row.customer_id))
+                values.setdefault(rule, []).extend((row.version, row.customer_id, opened.get(rule, "")))
+        digest = self._digests["guarded_member"]
+        async with self._client.pipeline(transaction=False) as pipe:
+            for rule, keys in guards.items():
+                pipe.evalsha(digest, 1 + len(keys), rule_key(rule), *keys, GUARD_SECONDS, *values[rule])
+            await pipe.execute()
 
     async def clear(self, partition: int) -> None:
         """Delete everything that stands here of one partition's customers, guards too.
@@ -169,11 +181,11 @@ def _guard_key(rule: str, customer_id: str) -> str:
     return f"{rule_key(rule)}:guard:{customer_id}"
 
 
-def _values(view: View | None) -> tuple[bytes, bytes, bytes]:
+def _encoded(view: View | None) -> bytes:
     if view is None:
-        return b"", b"{}", b"{}"
+        return b"[null,{},{}]"
     tags = {tag_id: _tag_text(tag) for tag_id, tag in view.tags.items()}
-    return _ENCODER.encode(view.profile), _ENCODER.encode(tags), _ENCODER.encode(_opened(view))
+    return _ENCODER.encode((view.profile, tags, _opened(view)))
 
 
 def _tag_text(tag: OpenTag) -> str:
@@ -199,7 +211,3 @@ def _opened(view: View | None) -> dict[str, str]:
 
 def _text(raw: bytes | str) -> str:
     return raw.decode() if isinstance(raw, bytes) else raw
-
-
-def _texts(raw: Sequence[bytes | str]) -> list[str]:
-    return sorted(_text(item) for item in raw)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
 
 from schemas.tags import Delivery
 from streams.partitioner import partition_of
@@ -129,9 +130,9 @@ class Faulty(RedisView):
 
     steps_left: int
 
-    async def _customers(self, rows, step):  # type: ignore[no-untyped-def]
+    async def _write_customers(self, rows, step):  # type: ignore[no-untyped-def]
         self._step()
-        return await super()._customers(rows, step)
+        return await super()._write_customers(rows, step)
 
     def _step(self) -> None:
         if self.steps_left == 0:
@@ -149,7 +150,7 @@ HISTORY = [
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("dies_at", "goes_on_at"), itertools.combinations_with_replacement(range(len(HISTORY)), 2)
+    ("dies_at", "goes_on_at"), list(itertools.combinations_with_replacement(range(len(HISTORY)), 2))
 )
 async def test_writer_that_died_between_steps_is_made_good(
     redis: Redis, view: RedisView, steps: int, dies_at: int, goes_on_at: int
@@ -169,7 +170,7 @@ async def test_writer_that_died_between_steps_is_made_good(
 
 
 @pytest.mark.parametrize("paused_after", range(4))
-@pytest.mark.parametrize(("old", "new"), itertools.combinations(range(len(HISTORY)), 2))
+@pytest.mark.parametrize(("old", "new"), list(itertools.combinations(range(len(HISTORY)), 2)))
 async def test_paused_writer_that_goes_on_later_changes_nothing(
     redis: Redis, view: RedisView, paused_after: int, old: int, new: int
 ) -> None:
@@ -177,9 +178,9 @@ async def test_paused_writer_that_goes_on_later_changes_nothing(
     requests = 0
 
     class Paused(RedisView):
-        async def _customers(self, rows, step):  # type: ignore[no-untyped-def]
+        async def _write_customers(self, rows, step):  # type: ignore[no-untyped-def]
             await successor()
-            reply = await super()._customers(rows, step)
+            reply = await super()._write_customers(rows, step)
             await successor()
             return reply
 
@@ -236,6 +237,15 @@ async def test_writer_notices_that_redis_was_wiped_or_set_back(
     with pytest.raises(ViewLostError, match="expected tagger:meta to say that partition 0 is applied up to 5"):
         await view.write(0, [Row("C1", 5, having("1.00"))], 5, 6)
     assert await view.applied(0) == stands
+
+
+async def test_scripts_that_redis_forgot_are_given_to_it_again(redis: Redis, view: RedisView) -> None:
+    await view.write(0, [Row("C1", 1, having("1.00", tag("a")))], -1, 2)
+    await redis.script_flush()
+    with pytest.raises(NoScriptError):
+        await view.write(0, [Row("C1", 2, having("2.00"))], 2, 3)
+    await view.write(0, [Row("C1", 2, having("2.00"))], 2, 3)
+    assert await redis.hget("tagger:{C1}:profile", "assets") == "2.00"
 
 
 async def test_many_customers_are_written_in_pieces(redis: Redis, view: RedisView) -> None:
