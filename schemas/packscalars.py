@@ -11,7 +11,7 @@ from decimal import Decimal
 from keyword import iskeyword
 from typing import Annotated, Any, Literal, NoReturn, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
 MAX_DAYS = 62
@@ -256,7 +256,7 @@ def parse_mapping(value: Any) -> Any:
 Number = Annotated[Decimal, BeforeValidator(parse_number)]
 Share = Annotated[Decimal, BeforeValidator(parse_share)]
 DurationMs = Annotated[int, BeforeValidator(parse_duration)]
-WindowText = Annotated[Window, BeforeValidator(parse_window)]
+WindowText = Annotated[Window, BeforeValidator(parse_window), PlainSerializer(lambda window: window.text)]
 Boolean = Annotated[bool, BeforeValidator(parse_boolean)]
 Integer = Annotated[int, BeforeValidator(parse_integer)]
 Moment = Annotated[datetime, BeforeValidator(parse_moment)]

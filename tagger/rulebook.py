@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from schemas.packscalars import Window, parse_number
+from schemas.packscalars import parse_number
 from schemas.rulepack import GIVEN_MODELS, MODELS_BY_STEP, GivenTick, Pack, RuleModel, nearest
 from tagger.expr.errors import ExpressionError
 from tagger.packcheck import check_pack, find_cycles, resolve_cuts
@@ -345,8 +345,6 @@ def _digest(packs: Iterable[Pack]) -> str:
 
 def _canonical(value: Any) -> Any:
     match value:
-        case Window():
-            return value.text
         case Mapping():
             return {str(key): _canonical(item) for key, item in value.items()}
         case list() | tuple():

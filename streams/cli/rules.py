@@ -217,8 +217,6 @@ def _setting(value: Any) -> str:
 
 def _feature(model: FeatureModel) -> str:
     said = model.model_dump(by_alias=True, exclude_defaults=True)
-    if "over" in said:
-        said["over"] = said["over"]["text"]
     # The verb first, as a pack says it.
     keys = sorted(said, key=lambda key: key != model.verb)
     return ", ".join(f"{key} {said[key]}" for key in keys)

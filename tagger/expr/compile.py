@@ -18,6 +18,7 @@ from typing import Any
 
 from tagger.expr import nodes
 from tagger.expr.check import check
+from tagger.expr.errors import ExpressionError
 from tagger.expr.functions import FUNCTIONS
 from tagger.expr.nodes import Const, Node
 from tagger.expr.parse import Parsed, parse, referenced_names
@@ -167,7 +168,10 @@ def _function(tree: Node, scope: Scope) -> tuple[str, Callable[..., Any]]:
     namespace: dict[str, Any] = {"__builtins__": {}, "__name__": "tagger.expr", **emitter.constants}
     # The text compiled is made from the typed tree alone: literals are constants or repr of plain values, names
     # come from the scope.
-    exec(compile(code, filename, "exec"), namespace)
+    try:
+        exec(compile(code, filename, "exec"), namespace)
+    except (SyntaxError, RecursionError, MemoryError):
+        raise ExpressionError("nested too deeply", tree.column, "a feature of its own for a part") from None
     function: Callable[..., Any] = namespace["evaluate"]
     return code, function
 
@@ -261,19 +265,17 @@ class _Emitter:
     def _kleene(self, operator: str, items: list[tuple[bool, str]]) -> str:
         if not any(optional for optional, _ in items):
             return f"({f' {operator} '.join(code for _, code in items)})"
-        decided, open_ = ("False", "True") if operator == "and" else ("True", "False")
-        # From the right: the later items matter only while nothing has decided.
-        result = items[-1][1]
-        for left_optional, left in reversed(items[:-1]):
-            if not left_optional:
-                result = (
-                    f"({result} if {left} else False)" if operator == "and" else f"(True if {left} else {result})"
-                )
+        decided = "False" if operator == "and" else "True"
+        settles, unknown = [], []
+        for optional, code in items:
+            if optional:
+                name = self._temporary()
+                settles.append(f"({name} := {code}) is {decided}")
+                unknown.append(f"{name} is None")
             else:
-                a, b = self._temporary(), self._temporary()
-                rest = f"{b} if ({b} := {result}) is {decided} or {a} is {open_} else None"
-                result = f"({decided} if ({a} := {left}) is {decided} else ({rest}))"
-        return result
+                settles.append(f"not {code}" if operator == "and" else code)
+        otherwise = "True" if operator == "and" else "False"
+        return f"({decided} if {' or '.join(settles)} else None if {' or '.join(unknown)} else {otherwise})"
 
     def negation(self, node: nodes.Not) -> str:
         return self._guard([(node.item, self.emit(node.item))], lambda names: f"not {names[0]}")
@@ -303,9 +305,10 @@ class _Emitter:
 
     def call(self, node: nodes.Call) -> str:
         spec = FUNCTIONS[node.function]
-        name = f"_{spec.name}"
-        plain = spec.name in {"min", "max"} and not node.optional
-        self.constants[name] = {"min": min, "max": max}[spec.name] if plain else spec.implementation
+        # Where nothing can be unknown, Python's own will do; both may stand in one expression.
+        plain = {"min": min, "max": max}.get(spec.name) if not node.optional else None
+        name = f"_plain_{spec.name}" if plain else f"_{spec.name}"
+        self.constants[name] = plain or spec.implementation
         arguments = [self.emit(argument) for argument in node.arguments]
         if spec.needs_today:
             arguments.insert(0, str(self._scope.today))
