@@ -127,7 +127,7 @@ class Decoder:
             model = codec.model.model_validate_json(text)
         except ValidationError as error:
             raise refusal(error, is_personal=topic == events.PERSONAL_TOPIC) from None
-        # The models skip what they do not know; here unknown fields must be good JSON too. Integers are not needed,
+        # The models skip what they do not know; here unknown fields must be good JSON too. No integer is needed,
         # and reading one takes time that is quadratic in its digits: `len` stands in for it.
         members = json.loads(
             text, object_pairs_hook=_distinct, parse_constant=_refuse_number, parse_float=_finite, parse_int=len

@@ -205,6 +205,7 @@ GOOD = (
 @example(("bank.transactions", GOOD + b',"z":-NaN}'))
 @example(("bank.transactions", GOOD + b',"z":"\xff"}'))
 @example(("bank.transactions", GOOD + b',"kind":null}'))
+@example(("bank.transactions", GOOD + b', "channel":"\\u0022\\u0022","own_transfer":true,"own_transfer":false}'))
 @example(("bank.transactions", GOOD + b',"schema_version":-0}'))
 def test_both_paths_accept_and_refuse_the_same_records(case: tuple[str, bytes]) -> None:
     topic, value = case
@@ -364,6 +365,26 @@ def test_large_and_deep_values_are_refused_in_bounded_time(value: bytes, reason:
     got = outcome(DECODER.decode, "bank.transactions", value)
     assert got[0] == reason
     assert len(got[3]) <= 64
+
+
+@pytest.mark.parametrize(
+    ("field", "entry", "most"),
+    [
+        ("children_birth_dates", "2020-01-01", 50),
+        ("cards", {"card_id": "c", "kind": "debit"}, 100),
+        ("holdings", {"product_id": "p"}, 500),
+        ("labels", "l", 200),
+    ],
+)
+def test_lists_are_bounded_alike_on_both_paths(field: str, entry: Any, most: int) -> None:
+    full, beyond = (json.dumps({**COMMON, field: [entry] * size}).encode() for size in (most, most + 1))
+    assert len(getattr(HOT.decode("bank.profiles", 0, 0, full).event.attributes, field)) == most  # type: ignore[union-attr]
+    assert outcome(DECODER.decode, "bank.profiles", full) == outcome(
+        DECODER.decode_by_model, "bank.profiles", full
+    )
+    with pytest.raises(LookupError):
+        HOT.decode("bank.profiles", 0, 0, beyond)
+    assert outcome(DECODER.decode, "bank.profiles", beyond)[:3] == ("bad_value", field, f"at most {most} entries")
 
 
 def test_a_record_at_the_size_limit_is_still_looked_into() -> None:
