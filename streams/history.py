@@ -1,12 +1,12 @@
-"""The core over a file: what `backtest` and `features` run, the same ingest and the same fold as the workers.
+"""A file as the journal that ingest would make of it; `streams.refold` folds it.
 
-Each input topic of the source is read as one partition through `tagger.ingest`, and everything goes into one
-`tagger.partition.Partition`, in the order of the file. Time is told as live ingest tells it under `clock: events`:
-a source's tick follows the event that has moved its time by a minute, and when it begins and ends. A clock topic
-that the file does not feed is closed at the start; where that cannot be known (standard input), every clock topic
-is open, and the clock stands still, until the input ends or each has had an event.
+Each input topic of the source is read as one partition through `tagger.ingest`, in the order of the file. Time is
+told as live ingest tells it under `clock: events`: a source's tick follows the event that has moved its time by a
+minute, and when it begins and ends. A clock topic that the file does not feed is closed at the start; where that
+cannot be known (standard input), every clock topic is open, and the clock stands still, until the input ends or
+each has had an event.
 
-The rulebook is put in force first. Given the same source, rules, settings and `now_ms`, the same bytes come out.
+Given the same source, settings and `now_ms`, the same records come out.
 """
 
 from collections import Counter
@@ -23,12 +23,7 @@ from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.record import CONTROL_HEADER, SourceError, SourceRecord
 from tagger.ingest import Ingested, IngestSettings, IngestState, RawRecord, Source
-from tagger.meta import Meta, decode_meta
-from tagger.partition import Partition
 
-# As many as a worker decides in one transaction; nothing depends on it.
-_BATCH_RECORDS = 5000
-_MAX_CUSTOMERS = 20_000
 # How far a source's time moves before it is told again.
 _TICK_MS = 60_000
 
@@ -162,54 +157,6 @@ def _at(tick: Tick, time_ms: int | None, closed: bool) -> Tick:
         closed=closed,
         recorded=tick.recorded,
     )
-
-
-def fold(
-    partition: Partition,
-    digest: str,
-    records: Iterable[JournalRecord],
-    *,
-    emit: Callable[[bytes], object] = lambda tag: None,
-    keep: Callable[[list[tuple[str, bytes]]], object] = lambda states: None,
-    progress: Callable[[int], None] = lambda folded: None,
-) -> Meta:
-    """Put a rulebook in force and fold a journal.
-
-    Args:
-        digest: of a rulebook that the partition can find.
-        emit: is given every encoded tag event, in order.
-        keep: is given the encoded states that changed, by customer, from time to time and at the end.
-        progress: is told how many records have been folded.
-
-    Returns:
-        The meta record at the end, which counts every fate.
-    """
-    batch = partition.batch(_MAX_CUSTOMERS)
-    offset = partition.next_offset
-
-    def commit() -> bytes:
-        changes = batch.finish()
-        partition.merge(changes)
-        for _, tag in changes.tags:
-            emit(tag)
-        keep(changes.customers)
-        progress(offset)
-        return changes.meta
-
-    for record in _led_by(Activation(digest=digest), records):
-        while not batch.fold(offset, record):
-            commit()
-            batch = partition.batch(_MAX_CUSTOMERS)
-        offset += 1
-        if offset % _BATCH_RECORDS == 0:
-            commit()
-            batch = partition.batch(_MAX_CUSTOMERS)
-    return decode_meta(commit())
-
-
-def _led_by(first: JournalRecord, rest: Iterable[JournalRecord]) -> Iterator[JournalRecord]:
-    yield first
-    yield from rest
 
 
 def parse_time(text: str, calendar: BankCalendar) -> int:

@@ -1,7 +1,6 @@
 """`tagger backtest` and `tagger features`: the core over a file, no broker needed, no effect outside."""
 
 import csv
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -12,26 +11,25 @@ from typing import Any, BinaryIO, TextIO
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent, JournalRecord
 from streams.activation import read_folder
-from streams.cli.exits import BAD_CONFIGURATION, CommandError
+from streams.cli.exits import BAD_CONFIGURATION, CommandError, run
 from streams.cli.progress import counting
 from streams.cli.publish import reading_sources
-from streams.history import Refused, decode_journal, fold, parse_time, read_journal, until
+from streams.cli.summary import Summary
+from streams.history import Refused, decode_journal, parse_time, read_journal, until
+from streams.refold import Emit, fold, refold
 from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source
 from streams.topics import JOURNAL
-from tagger.meta import Meta
 from tagger.partition import Partition
-from tagger.rulebook import Rulebook, RulebookError, read_rulebook
+from tagger.rulebook import RulebookError, read_rulebook
 from tagger.view import project_customer
 
 _JOURNAL = "journal"
-_PLAIN_WIDTH = 120
+_ENCODER = msgspec.json.Encoder()
 _Command = Callable[..., object]
 
 
@@ -83,30 +81,38 @@ def backtest(
 ) -> None:
     """Run the rules over a file: the same core as live, no broker, no effect outside.
 
-    SOURCE and --format are those of `tagger replay`; `journal` reads journal records, a line each, as jsonl with
-    the topic tagging.journal. Taobao's link to a bank is INVENTED, see `tagger replay --help`.
+    SOURCE and --format are those of `tagger replay`; Taobao's link to a bank is INVENTED, see its --help. Tags are
+    those that the workers would publish had they read the file in its order as one partition. The same file and
+    rules give the same bytes.
 
-    Tags are those that the workers would publish had they read the file in its order as one partition. The same
-    file and rules give the same bytes.
+    `--format journal` reads journal records, a line each, as jsonl; or, with the SOURCE tagging.journal, the
+    deployment's own journal from the broker. Without --rules that one is decided by the rulebooks that were in
+    force, and the tags are the very ones that the workers published, partition after partition.
 
     \b
     tagger backtest data/berka --format berka --rules rules --tags tags.jsonl
+    tagger backtest tagging.journal --format journal --rules new-rules
     """
-    run = _Run(settings, **source)
-    changes: Counter[tuple[str, str]] = Counter()
+    summary = Summary()
 
     def emit(tag: bytes) -> None:
-        head = _HEADS.decode(tag)
-        changes[head.rule, head.change] += 1
+        summary.count(tag)
         if tags_file is not None:
             tags_file.write(tag + b"\n")
 
-    if dead_letters_file is not None:
-        run.refused.keep = lambda letter: dead_letters_file.write(_ENCODER.encode(letter) + b"\n")
-    meta = run.fold(run.journal(), emit)
+    if source["format_name"] == _JOURNAL and str(source["source"]) == JOURNAL:
+        partitions = _refold(settings, source["rules"], emit)
+    else:
+        reading = _Run(settings, **source)
+        if dead_letters_file is not None:
+            reading.refused.keep = lambda letter: dead_letters_file.write(_ENCODER.encode(letter) + b"\n")
+        reading.fold(reading.journal(), emit)
+        partitions = [reading.partition]
+        summary.refused, summary.notes = reading.refused.reasons, reading.source.notes
     if state_file is not None:
-        _write_states(run.states, settings, state_file)
-    _summarize(run, meta, changes, as_json)
+        _write_states(partitions, settings, state_file)
+    customers = sum(len(partition.customers) for partition in partitions)
+    summary.show((partition.meta for partition in partitions), customers, as_json=as_json)
 
 
 @click.command()
@@ -132,30 +138,21 @@ def features(settings: Settings, /, *, at_text: str, out: TextIO, **source: Any)
         at_ms = parse_time(at_text, BankCalendar(settings.zone))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--at") from error
-    run = _Run(settings, **source)
+    reading = _Run(settings, **source)
     customers: set[str] = set()
-    meta = run.fold(_noting(until(run.journal(), at_ms, settings), customers))
-    columns = run.partition.feature_columns()
+    reading.fold(_noting(until(reading.journal(), at_ms, settings), customers))
+    columns = reading.partition.feature_columns()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["customer_id", *columns])
     for customer_id in sorted(customers):
-        measured = run.partition.measure(customer_id, at_ms)
-        writer.writerow([customer_id, *(measured.get(column, "") for column in columns)])
-    refused = f", {run.refused.reasons.total():,} dead letters" if run.refused.reasons else ""
+        # One of whom only late events are known has no state, and nothing that could be measured.
+        known = customer_id in reading.partition.customers
+        measured = reading.partition.measure(customer_id, at_ms) if known else {}
+        writer.writerow([customer_id, *(measured.get(column) for column in columns)])
     when = BankCalendar(settings.zone).format(at_ms)
-    click.echo(
-        f"{len(customers):,} customers, {len(columns)} columns at {when}, rulebook {meta.rulebook}{refused}",
-        err=True,
-    )
-
-
-class _Head(msgspec.Struct):
-    rule: str
-    change: str
-
-
-_HEADS = msgspec.json.Decoder(_Head)
-_ENCODER = msgspec.json.Encoder()
+    parts = [f"{len(customers):,} customers", f"{len(columns)} columns at {when}"]
+    parts += [f"rulebook {reading.partition.meta.rulebook}", f"{reading.refused.reasons.total():,} dead letters"]
+    click.echo(", ".join(parts), err=True)
 
 
 class _Run:
@@ -173,12 +170,9 @@ class _Run:
     ) -> None:
         self._settings = settings
         self._format = format_name
-        files, self.rulebook = _read_rules(rules or settings.rules)
-        digest = self.rulebook.digest
-        self.partition = Partition(settings.core(), {digest: files}.__getitem__)
+        self._digest, files = _read_rules(rules or settings.rules)
+        self.partition = Partition(settings.core(), {self._digest: files}.__getitem__)
         self.refused = Refused(Counter())
-        self.states: dict[str, bytes] = {}
-        self.seconds = 0.0
         if format_name == _JOURNAL:
             format_name, options["to_topic"] = "jsonl", JOURNAL
         with reading_sources():
@@ -191,26 +185,23 @@ class _Run:
             return decode_journal(self.source.records)
         return read_journal(self.source, self._settings, int(time.time() * 1000), self.refused)
 
-    def fold(self, journal: Iterable[JournalRecord], emit: Callable[[bytes], object] = lambda tag: None) -> Meta:
-        """Fold it; `states` then holds every customer's encoded state."""
-        began = time.monotonic()
+    def fold(self, journal: Iterable[JournalRecord], emit: Emit = lambda tag: None) -> None:
+        """Fold it into the partition."""
         with reading_sources(), counting("records folded") as progress:
-            meta = fold(
-                self.partition,
-                self.rulebook.digest,
-                journal,
-                emit=emit,
-                keep=self.states.update,
-                progress=progress,
-            )
-        self.seconds = time.monotonic() - began
-        return meta
+            fold(self.partition, self._digest, journal, emit, progress)
 
 
-def _read_rules(folder: Path) -> tuple[dict[str, str], Rulebook]:
+def _refold(settings: Settings, rules: Path | None, emit: Emit) -> list[Partition]:
+    rulebook = None if rules is None else _read_rules(rules)
+    with counting("records folded") as progress:
+        return run(refold(settings, rulebook, emit, progress))
+
+
+def _read_rules(folder: Path) -> tuple[str, dict[str, str]]:
+    """Digest and texts of the packs in a folder."""
     try:
         files = read_folder(folder)
-        return files, read_rulebook(files)
+        return read_rulebook(files).digest, files
     except FileNotFoundError as error:
         raise CommandError(str(error), BAD_CONFIGURATION) from error
     except RulebookError as error:
@@ -224,42 +215,10 @@ def _noting(journal: Iterable[JournalRecord], customers: set[str]) -> Iterator[J
         yield record
 
 
-def _write_states(states: dict[str, bytes], settings: Settings, file: BinaryIO) -> None:
+def _write_states(partitions: list[Partition], settings: Settings, file: BinaryIO) -> None:
     calendar = BankCalendar(settings.zone)
+    states = {customer_id: state for partition in partitions for customer_id, state in partition.customers.items()}
     for customer_id in sorted(states):
         view = project_customer(customer_id, states[customer_id], calendar)
         line = {"customer_id": customer_id, "profile": view.profile, "accounts": view.accounts, "tags": view.tags}
         file.write(_ENCODER.encode(line) + b"\n")
-
-
-def _summarize(run: _Run, meta: Meta, changes: Counter[tuple[str, str]], as_json: bool) -> None:
-    fates = {
-        "applied": sum(fates.applied for fates in meta.fates.values()),
-        "duplicate": sum(fates.duplicate for fates in meta.fates.values()),
-        "late": sum(fates.late for fates in meta.fates.values()),
-        "dead-letter": run.refused.reasons.total(),
-    }
-    if as_json:
-        summary = {
-            "rulebook": meta.rulebook,
-            "fates": fates,
-            "dead_letters": dict(sorted(run.refused.reasons.items())),
-            "source": dict(run.source.notes),
-            "tags": [
-                {"rule": rule, "change": change, "count": n} for (rule, change), n in sorted(changes.items())
-            ],
-        }
-        click.echo(_ENCODER.encode(summary).decode())
-        return
-    console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-    tags = Table("rule", "change", "tags")
-    for (rule, change), count in sorted(changes.items()):
-        tags.add_row(rule, change, f"{count:,}")
-    console.print(tags)
-    refused = ", ".join(f"{count:,} {reason}" for reason, count in sorted(run.refused.reasons.items()))
-    console.print(f"fates: {', '.join(f'{count:,} {fate}' for fate, count in fates.items())}")
-    console.print(f"dead letters: {refused or 'none'}")
-    if notes := ", ".join(f"{count:,} {note}" for note, count in run.source.notes.items() if count):
-        console.print(f"source: {notes}")
-    console.print(f"{len(run.states):,} customers, rulebook {meta.rulebook}")
-    click.echo(f"{meta.next_offset / max(run.seconds, 1e-3):,.0f} records a second", err=True)

@@ -171,6 +171,19 @@ def test_a_backtest_counts_fates_and_writes_dead_letters(tmp_path: Path) -> None
     assert (letter["reason"], letter["payload"], letter["source"]["topic"]) == ("not_json", "{", APP_EVENTS)
 
 
+def test_a_customer_of_whom_only_a_late_event_is_known_has_a_line(tmp_path: Path) -> None:
+    records = [
+        transaction(1, "2026-03-20T10:00:00+08:00"),
+        view(1, "2026-03-20T10:00:00+08:00"),
+        view(2, "2026-03-01T10:00:00+08:00", "C2"),
+    ]
+    result = run(features, tmp_path, records, "--at", "2026-03-20", "--out", str(tmp_path / "f.csv"))
+    assert result.exit_code == 0, result.output
+    lines = {line["customer_id"]: line["p.views"] for line in table(tmp_path / "f.csv")}
+    assert lines["C1"] == "1"
+    assert lines["C2"] in {"", "0"}
+
+
 def test_a_journal_gives_what_its_file_gave(tmp_path: Path) -> None:
     records = [transaction(n, f"2026-03-{n:02d}T10:00:00+08:00") for n in range(1, 9)]
     written = [encode_record(record) for record in journal(records, frozenset({TRANSACTIONS}))]  # type: ignore[arg-type]

@@ -1,0 +1,88 @@
+"""What a backtest came to: tags by rule and change, fates, and what was refused."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from tagger.meta import Meta
+
+_PLAIN_WIDTH = 120
+
+
+class _Head(msgspec.Struct):
+    rule: str
+    change: str
+
+
+_HEADS = msgspec.json.Decoder(_Head)
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts of one run.
+
+    Attributes:
+        changes: tags by rule and change.
+        refused: dead letters by reason.
+        notes: what the reader of the source had to say.
+    """
+
+    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def count(self, tag: bytes) -> None:
+        """Take an encoded tag event in."""
+        head = _HEADS.decode(tag)
+        self.changes[head.rule, head.change] += 1
+
+    def show(self, metas: Iterable[Meta], customers: int, *, as_json: bool) -> None:
+        """Print it.
+
+        Args:
+            metas: of every partition folded.
+        """
+        metas = list(metas)
+        fates = [fates for meta in metas for fates in meta.fates.values()]
+        totals = {
+            "applied": sum(fate.applied for fate in fates),
+            "duplicate": sum(fate.duplicate for fate in fates),
+            "late": sum(fate.late for fate in fates),
+            "dead-letter": self.refused.total(),
+        }
+        rulebooks = sorted({meta.rulebook for meta in metas})
+        if as_json:
+            self._show_json(totals, rulebooks, customers)
+            return
+        console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+        tags = Table("rule", "change", "tags")
+        for (rule, change), count in sorted(self.changes.items()):
+            tags.add_row(rule, change, f"{count:,}")
+        console.print(tags)
+        console.print(f"fates: {_listed(totals)}")
+        console.print(f"dead letters: {_listed(dict(sorted(self.refused.items()))) or 'none'}")
+        if any(self.notes.values()):
+            console.print(f"source: {_listed(+self.notes)}")
+        console.print(f"{customers:,} customers, rulebook {', '.join(rulebooks)}")
+
+    def _show_json(self, fates: dict[str, int], rulebooks: list[str], customers: int) -> None:
+        tags = [{"rule": rule, "change": change, "count": n} for (rule, change), n in sorted(self.changes.items())]
+        summary = {
+            "rulebooks": rulebooks,
+            "customers": customers,
+            "fates": fates,
+            "dead_letters": dict(sorted(self.refused.items())),
+            "source": dict(self.notes),
+            "tags": tags,
+        }
+        click.echo(msgspec.json.encode(summary).decode())
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items())
