@@ -106,8 +106,13 @@ class ProjectTask:
         view, end = self._view, records.end
         assert view is not None, "take_over() comes before process()"
         last = {record.key: record for record in records if not (record.key or RESERVED).startswith(RESERVED)}
-        rows = [self._row(record) for record in last.values()]
-        await self._once_redis_answers(lambda: view.write(self._tp.partition, rows, self._position, end))
+
+        def write() -> Awaitable[None]:
+            # Decoded as they are written: a whole fetch at once would hold up the loop, and decide beside us.
+            rows = (self._row(record) for record in last.values())
+            return view.write(self._tp.partition, rows, self._position, end)
+
+        await self._once_redis_answers(write)
         async with self._unit.begin() as batch:
             batch.offsets(self._group, {self._tp: (end, "")})
             await batch.commit()
