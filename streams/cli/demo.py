@@ -5,12 +5,13 @@ worker is a process of its own, started as anyone would start it.
 """
 
 import asyncio
+import json
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,7 +115,8 @@ async def _demo(settings: Settings, plan: Plan, rate: float, log: Path, keep: bo
         screen.summary(watch.seen, simulation)
         if keep:
             screen.kept(settings, log)
-            await asyncio.to_thread(worker.wait)
+            with suppress(asyncio.CancelledError):  # Ctrl-C, which is how this ends
+                await asyncio.to_thread(worker.wait)
 
 
 async def _send(settings: Settings, simulation: Simulation, rate: float, progress: Progress) -> None:
@@ -168,4 +170,5 @@ def environment(settings: Settings) -> dict[str, str]:
     """The `TAGGER_*` variables that make another process's settings differ from the defaults as these do."""
     given = settings.model_dump(mode="json", exclude_unset=True)
     prefix = str(settings.model_config["env_prefix"])
-    return {prefix + name.upper(): str(value) for name, value in given.items()}
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
+    return {prefix + name.upper(): text for name, text in texts.items()}
