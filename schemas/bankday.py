@@ -14,7 +14,10 @@ Period = Literal["month", "quarter", "year"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 _QUARTER_HOUR_MS = 15 * 60 * 1000
-# Zone offsets of the years a bank can mean change on quarter hours only; one entry a quarter hour seen.
+# Before 1973 (the last was Liberia) zones kept local mean time, whose midnights fall on odd seconds; since then
+# offsets are whole quarter hours.
+_WHOLE_QUARTERS_SINCE_MS = 3 * 365 * 86_400_000
+# One entry a quarter hour seen.
 _MAX_CACHED_QUARTER_HOURS = 65_536
 
 
@@ -35,6 +38,8 @@ class BankCalendar:
 
     def day_of(self, ms: int) -> int:
         """The bank day that holds an instant."""
+        if ms < _WHOLE_QUARTERS_SINCE_MS:
+            return self.local(ms).toordinal()
         quarter_hour = ms // _QUARTER_HOUR_MS
         day = self._day_of_quarter_hour.get(quarter_hour)
         if day is None:

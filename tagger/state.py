@@ -183,18 +183,30 @@ class _Due(msgspec.Struct, array_like=True):
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(CustomerState)
 _DUE_DECODER = msgspec.msgpack.Decoder(_Due)
+_WIDE_ENCODER = msgspec.json.Encoder()
+_WIDE_DECODER = msgspec.json.Decoder(CustomerState)
+_WIDE_DUE_DECODER = msgspec.json.Decoder(_Due)
+# A MessagePack array never begins with this byte.
+_WIDE = b"["
 
 
 def encode_state(state: CustomerState) -> bytes:
-    """Write a state; equal histories give equal bytes."""
-    return _ENCODER.encode(state)
+    """Write a state; equal histories give equal bytes.
+
+    MessagePack ends at 64 bits and sums of valid amounts do not: a state that holds a larger one is written as
+    JSON, an array of the same shape.
+    """
+    try:
+        return _ENCODER.encode(state)
+    except OverflowError:
+        return _WIDE_ENCODER.encode(state)
 
 
 def decode_state(encoded: bytes) -> CustomerState:
     """Read a state; the caller owns it and may change it."""
-    return _DECODER.decode(encoded)
+    return (_WIDE_DECODER if encoded[:1] == _WIDE else _DECODER).decode(encoded)
 
 
 def decode_due(encoded: bytes) -> int:
     """Read just the next deadline of an encoded state."""
-    return _DUE_DECODER.decode(encoded).due_ms
+    return (_WIDE_DUE_DECODER if encoded[:1] == _WIDE else _DUE_DECODER).decode(encoded).due_ms
