@@ -26,12 +26,12 @@ def measure(program: Program, context: Context, state: CustomerState, moment: Mo
     values: dict[str, str | None] = {name: _text(print_money(balance(state, name))) for name in MONEY_NAMES}
     for name, feature in program.features.items():
         prints = program.printers[name]
-        value = None if context.is_warming(feature, state, moment) else feature.value(state, moment)
+        value = context.value(feature, state, moment)
         if not feature.parts:
             values[name] = _text(prints[0](value))
             continue
         for index, part in enumerate(feature.parts):
-            values[f"{name}.{part}"] = None if value is None else _text(prints[index](value[index]))
+            values[f"{name}.{part}"] = _text(prints[index](value[index]))
     for rule in program.rules:
         if isinstance(rule, LadderRule):
             rule_state = state.rules.get(rule.terms.name)

@@ -7,10 +7,11 @@ removed rule revokes its open episodes, and state that nothing defines any more 
 from tagger.episodes import change_episode
 from tagger.features.contract import Moment
 from tagger.fold import Fold
-from tagger.kinds.contract import Occasion
+from tagger.kinds.contract import Occasion, Rule
 from tagger.kinds.ladder import LadderRule
+from tagger.kinds.signal import SignalRule
 from tagger.program import Program
-from tagger.state import CustomerState
+from tagger.state import CustomerState, RuleState
 
 
 def upgrade_customer(state: CustomerState, old: Program | None, new: Fold, now_ms: int, today: int) -> None:
@@ -23,6 +24,8 @@ def upgrade_customer(state: CustomerState, old: Program | None, new: Fold, now_m
         del state.features[key]
     state.horizon_ms = max(state.horizon_ms, now_ms)
     new.evaluate_all(state, now_ms)
+    # What the old program left here is no lower bound for the new one's deadlines.
+    new.settle(state)
 
 
 def _close_what_is_gone(state: CustomerState, old: Program, new: Fold, occasion: Occasion) -> None:
@@ -33,7 +36,7 @@ def _close_what_is_gone(state: CustomerState, old: Program, new: Fold, occasion:
         if rule_state is None:
             continue
         successor = rules.get(name)
-        gone = type(successor) is not type(rule)
+        gone = not _continues(rule, successor)
         level_gone = isinstance(successor, LadderRule) and rule_state.level not in (None, *successor.levels)
         if not gone and not level_gone:
             continue
@@ -50,6 +53,14 @@ def _close_what_is_gone(state: CustomerState, old: Program, new: Fold, occasion:
                 evidence=(),
             )
         if gone:
-            del state.rules[name]
+            # Should the rule come back, its episodes are numbered on and its cooldown still counts.
+            state.rules[name] = RuleState(rule_state.episodes, last_opened_ms=rule_state.last_opened_ms)
         else:
             rule_state.level = rule_state.pending = rule_state.since_ms = None
+
+
+def _continues(rule: Rule, successor: Rule | None) -> bool:
+    """Whether a rule's state means the same to the rule of its name in the new program."""
+    if isinstance(rule, SignalRule) and isinstance(successor, SignalRule):
+        return (rule.after is None) is (successor.after is None)
+    return type(rule) is type(successor)

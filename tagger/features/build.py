@@ -24,6 +24,7 @@ from tagger.features.windows import DayWindow
 
 Settings = Mapping[str, Decimal | Mapping[str, Decimal]]
 FIRST_NAME = 2
+_ANY_DAY = 1
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class PackScope:
     def add(self, name: str, feature: Feature, types: tuple[Type, ...], optional: bool) -> None:
         """Make a feature known under its name, or under `name.part` for each of its parts."""
         self.features[name] = feature
+        # One that can warm is unknown meanwhile, whatever its verb says.
+        optional = optional or feature.warm_from(_ANY_DAY) is not None
         if not feature.parts:
             self.names[name] = Measured(feature, None, types[0], optional)
         for index, part in enumerate(feature.parts):

@@ -103,9 +103,11 @@ class Derived(_Lookup):
         self._calendar = calendar
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        environment = [moment.today, None]
-        environment.extend(feature.value(state, moment) for feature in self.features)
-        return self._evaluate(environment)
+        return self.derive([feature.value(state, moment) for feature in self.features], moment)
+
+    def derive(self, values: Sequence[Any], moment: Moment) -> Any:
+        """The expression's value over those of `features`."""
+        return self._evaluate([moment.today, None, *values])
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         times = [feature.next_change(state, evaluated_day, horizon_ms) for feature in self.features]

@@ -9,6 +9,7 @@ from schemas.journal import CustomerEvent
 from schemas.tags import Offer, TagEvent
 from tagger.expr.compile import Expression
 from tagger.features.contract import Feature, Moment
+from tagger.features.lookups import Derived
 from tagger.printing import Print
 from tagger.state import CustomerState
 
@@ -151,19 +152,28 @@ class Context:
     tags: list[TagEvent] = field(default_factory=list)
 
     def is_warming(self, feature: Feature, state: CustomerState, moment: Moment) -> bool:
-        """Whether a feature has not seen its whole window of this customer yet."""
+        """Whether a feature, or one it is derived from, has not seen its whole window of this customer yet."""
+        if isinstance(feature, Derived):
+            return any(self.is_warming(one, state, moment) for one in feature.features)
         start = self.warming.get(feature.key)
         return start is not None and state.created < start[0] and moment.today < start[1]
+
+    def value(self, feature: Feature, state: CustomerState, moment: Moment) -> Any:
+        """A feature's value, unknown in all its parts while it is warming."""
+        if not self.warming or not self.is_warming(feature, state, moment):
+            return feature.value(state, moment)
+        if isinstance(feature, Derived):
+            return feature.derive([self.value(one, state, moment) for one in feature.features], moment)
+        return (None,) * len(feature.parts) or None
 
     def measure(self, features: Sequence[Feature], state: CustomerState, moment: Moment) -> Environment:
         """The environment of a rule's expressions: today, room for `retained`, then each feature's value."""
         environment: Environment = [moment.today, None]
+        if self.warming:
+            environment.extend(self.value(feature, state, moment) for feature in features)
+            return environment
         for feature in features:
             environment.append(feature.value(state, moment))
-        if self.warming:
-            for index, feature in enumerate(features):
-                if self.is_warming(feature, state, moment):
-                    environment[FIRST_NAME + index] = (None,) * len(feature.parts) or None
         return environment
 
     def any_warming(self, features: Sequence[Feature], state: CustomerState, moment: Moment) -> bool:
