@@ -6,12 +6,14 @@ State is folded in place, on a copy the caller owns. `due_ms` is a lower bound w
 made exact by `settle` before the state is encoded, so that an event costs no look at every feature.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from schemas.bankday import BankCalendar
 from schemas.journal import AppEvent, CustomerEvent, Profile, Transaction
 from tagger.features.balances import book
-from tagger.features.contract import Moment
+from tagger.features.contract import Feature, Moment
+from tagger.features.lookups import Derived
 from tagger.features.sliding import SlidingAggregate
 from tagger.kinds.contract import Context, Occasion
 from tagger.program import BALANCES, PROFILE, Program
@@ -20,6 +22,15 @@ from tagger.state import NEVER, CustomerState
 
 Fate = Literal["applied", "duplicate", "late"]
 _EVERYTHING = -1
+
+
+def _sliding_in(features: Iterable[Feature]) -> Iterator[SlidingAggregate]:
+    """Features over elapsed time, alone or derived from: the ones that change between midnights."""
+    for feature in features:
+        if isinstance(feature, SlidingAggregate):
+            yield feature
+        elif isinstance(feature, Derived):
+            yield from _sliding_in(feature.features)
 
 
 class Fold:
@@ -33,7 +44,7 @@ class Fold:
         self.program, self.context, self._core, self._calendar = program, context, core, calendar
         self._clock_ms = -NEVER
         self._late_before_day = 0
-        self._sliding = tuple(feature for feature in program.timed if isinstance(feature, SlidingAggregate))
+        self._sliding = tuple(_sliding_in(program.timed))
         self._lateness_ms = (core.allowed_lateness_days + 1) * 86_400_000
         # The bank day last asked for: events come close together, and a look at two bounds is cheap.
         self._today = 0
@@ -125,7 +136,7 @@ class Fold:
         # What turns with the very midnight of an event is still to come, after all that occurs at it.
         due_ms = min(state.due_ms, self._tomorrow_ms if now_ms > self._today_ms else now_ms)
         for rule, always, depends in self.program.candidates[source]:
-            if always or changed & depends:
+            if always or changed & depends or changed == _EVERYTHING:
                 rule.evaluate(state, occasion, context)
                 if rule.terms.name in rules or rule.terms.has_validity:
                     timer_ms = rule.next_deadline(state)

@@ -126,15 +126,18 @@ class LadderRule:
         value = measured(self.terms, environment)
         level = self.levels[reached] if reached >= 0 else None
         if rule_state.open is not None:
+            is_success = is_converted(self.terms, rule_state.open, environment, occasion, context)
             reason: RevokeReason = "ended" if level is None else "level"
+            if is_late_reason(occasion):
+                reason = "late"
             change_episode(
                 self.terms,
                 rule_state,
                 state,
                 occasion,
                 context,
-                change="revoked",
-                reason="late" if is_late_reason(occasion) else reason,
+                change="converted" if is_success else "revoked",
+                reason=None if is_success else reason,
                 value=value,
                 evidence=self._evidence(stood_on, environment, occasion, context),
             )
@@ -165,9 +168,10 @@ class LadderRule:
     ) -> None:
         episode = rule_state.open
         assert episode is not None
-        assert episode.rank is not None
+        assert episode.level is not None
         value = measured(self.terms, environment)
-        evidence = self._evidence(episode.rank, environment, occasion, context)
+        # Not by `rank`, which may be of an earlier rulebook's levels.
+        evidence = self._evidence(self.levels.index(episode.level), environment, occasion, context)
         if is_converted(self.terms, episode, environment, occasion, context):
             change_episode(
                 self.terms,
