@@ -35,7 +35,7 @@ format: .venv/dev.stamp ## lay the code out and mend what ruff can mend
 	$(BIN)/ruff format .
 
 bench: .venv/dev.stamp ## figures of this machine, into bench/results
-	$(BIN)/python -m bench
+	$(BIN)/tagger bench
 
 kafka: .venv/dev.stamp ## a real Kafka in the foreground (KAFKA_PORT=9092 for a fixed port)
 	@$(BIN)/python tests/kafka_broker.py

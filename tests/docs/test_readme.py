@@ -11,15 +11,14 @@ import pytest
 from click.testing import CliRunner
 
 from streams.cli.main import main
+from streams.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 BLOCKS = "\n".join(re.findall(r"```sh\n(.*?)```", README, flags=re.S))
 
-TAGGER_LINES = sorted(
-    {line.split("#")[0].strip() for line in BLOCKS.splitlines() if line.startswith(".venv/bin/tagger ")}
-)
+TAGGER_LINES = sorted(set(re.findall(r"^(?:TAGGER_\w+=\S+ )*(\.venv/bin/tagger [^#\n]+)", BLOCKS, flags=re.M)))
 TABLE_COMMANDS = re.findall(r"^\| `tagger ([a-z-]+)", README, flags=re.M)
 MAKE_LINES = sorted(
     {line.split("#")[0].strip() for line in BLOCKS.splitlines() if line.startswith("make ")}
@@ -64,6 +63,11 @@ def test_make_target_exists(line: str) -> None:
 def test_every_make_target_is_listed() -> None:
     targets = set(re.findall(r"^([a-z]+):.*## ", MAKEFILE, flags=re.M)) - UNLISTED_TARGETS
     assert targets == set(re.findall(r"^\| `make ([a-z]+)", README, flags=re.M))
+
+
+def test_variables_named_are_settings() -> None:
+    named = {name.lower() for name in re.findall(r"TAGGER_([A-Z_]+)", README)}
+    assert named <= Settings.model_fields.keys()
 
 
 def test_linked_files_exist() -> None:
