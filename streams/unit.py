@@ -120,11 +120,12 @@ class Transaction:
             OutcomeUnknownError: anything else; it may have been committed.
         """
         try:
-            sends = [
-                self._send(topic, partition, builders) for (topic, partition), builders in self._batches.items()
-            ]
-            sends += [self._producer.send_offsets_to_transaction(of, group) for group, of in self._offsets]
-            await _all(sends)
+            sends = self._batches.items()
+            await _all([self._send(topic, partition, builders) for (topic, partition), builders in sends])
+            # Never beside the sends: while the coordinator takes in the group, brokers cannot verify that a
+            # produce belongs to a transaction, refuse it (as NotEnoughReplicas), and aiokafka waits 100 ms.
+            for group, of in self._offsets:
+                await self._producer.send_offsets_to_transaction(of, group)
             await self._producer.commit_transaction()
         except Exception as error:
             raise _outcome(error) from error
