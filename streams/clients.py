@@ -33,6 +33,8 @@ _COORDINATOR_RETRY_SECONDS = 0.2
 _POLL_MS = 200
 # A command holds a partition's fetch in memory, and the largest input record is 16 MiB.
 _READ_BYTES = 4 * 1024 * 1024
+# aiokafka's own
+_BATCH_BYTES = 16_384
 
 _DOWN = (KafkaConnectionError, KafkaTimeoutError, NodeNotReadyError, ConnectionError, TimeoutError)
 
@@ -108,10 +110,16 @@ async def open_reader(
 
 @asynccontextmanager
 async def open_producer(
-    settings: Settings, transactional_id: str | None = None, what: str = "be written to"
+    settings: Settings,
+    transactional_id: str | None = None,
+    what: str = "be written to",
+    batch_bytes: int = _BATCH_BYTES,
 ) -> AsyncIterator[AIOKafkaProducer]:
     """An idempotent producer. With a transactional id, it has fenced whoever had that id once this returns,
     and what they committed is stable.
+
+    Args:
+        batch_bytes: how large `create_batch` lets a batch grow.
 
     Raises:
         UnreachableError: no broker answers.
@@ -123,6 +131,7 @@ async def open_producer(
             enable_idempotence=True,
             transactional_id=transactional_id,
             transaction_timeout_ms=settings.transaction_timeout_ms,
+            max_batch_size=batch_bytes,
             max_request_size=settings.max_record_bytes + 48_000,
             request_timeout_ms=int(CONNECT_SECONDS * 1000),
         )

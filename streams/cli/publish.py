@@ -1,5 +1,6 @@
 """`tagger replay` and `tagger simulate`: recorded and made-up events into the input topics."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -36,6 +37,20 @@ def reading_sources() -> Iterator[None]:
         yield
     except SourceError as error:
         raise CommandError(str(error), BAD_CONFIGURATION) from error
+
+
+@contextmanager
+def quiet_client() -> Iterator[None]:
+    """Keep aiokafka's own log off the screen: a topic just made has no leader for a moment, it says so for every
+    try, and what fails in the end is an error with a message of ours.
+    """
+    log = logging.getLogger("aiokafka")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 @click.command()
@@ -157,7 +172,7 @@ def _send(
     notes: Counter[str],
 ) -> None:
     began = time.monotonic()
-    with counting("records sent") as progress:
+    with quiet_client(), counting("records sent") as progress:
         sent = run(publish(settings, records, topics=topics, rate=rate, progress=progress))
     _summary("sent", sent, notes, time.monotonic() - began)
 
