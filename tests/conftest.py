@@ -1,5 +1,7 @@
 """Servers that tests share: one of each a session, told apart by topic prefix and database content.
 
+Hypothesis tries the same examples on each CI run, and new ones at a desk.
+
 A test that stops or kills a server starts its own (`with own_kafka() as kafka`); `kafka` and `redis_url` are
 for reading and writing only. At a desk a missing part is a skip that names it; with CI=true it is a failure.
 """
@@ -10,15 +12,22 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 from kafka_broker import KafkaBroker
 from parts import MissingPartError
 from redis import Redis
 from redis_server import RedisServer
 
+_CI = os.environ.get("CI") == "true"
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
+settings.register_profile("desk", deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=_SLOW)
+settings.load_profile("ci" if _CI else "desk")
+
 
 def missing(part: MissingPartError) -> NoReturn:
     """Skip the test at a desk, fail it in CI."""
-    if os.environ.get("CI") == "true":
+    if _CI:
         pytest.fail(str(part), pytrace=False)
     pytest.skip(str(part))
 
