@@ -89,8 +89,8 @@ def _one_of(*words: str) -> BeforeValidator:
 
 
 def _source(value: object) -> object:
-    if value in UNSUPPORTED["source"]:
-        raise unsupported(UNSUPPORTED["source"][str(value)])
+    if isinstance(value, str) and value in UNSUPPORTED["source"]:
+        raise unsupported(UNSUPPORTED["source"][value])
     if value not in ("transactions", "app_events"):
         refuse("transactions or app_events", value, nearest(str(value), ("transactions", "app_events")))
     return value

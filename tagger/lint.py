@@ -49,7 +49,7 @@ def uncovered_rules(rulebook: Rulebook) -> Findings:
             yield rulebook.error_at(pack.pack, ("rules", name), f"no case in which `{name}` opens", None)
         inputs = _inputs_of_rule(rulebook, pack, rule, frozenset())
         silent = [case for case in cases if all(e.rule != name for e in case.expect)]
-        if not any(_inputs_of_case(case) & inputs for case in silent):
+        if not any(not inputs or _inputs_of_case(case) & inputs for case in silent):
             message = f"no case in which `{name}` stays silent although its inputs come"
             yield rulebook.error_at(pack.pack, ("rules", name), message, None)
 

@@ -37,10 +37,11 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something wrong at a path of a pack."""
+    """Something wrong at a path of a pack: in the value there, or in its key."""
 
     path: Path
     error: ExpressionError
+    in_key: bool = False
 
 
 Problems = Iterator[Problem]
@@ -118,13 +119,13 @@ def _unknown_cut(pack: Pack, cut: str) -> ExpressionError:
     )
 
 
-def _attempt(path: Path, action: Callable[[], object]) -> Problems:
+def _attempt(path: Path, action: Callable[[], object], in_key: bool = False) -> Problems:
     try:
         action()
     except UnresolvedNameError:
         return
     except ExpressionError as error:
-        yield Problem(path, error)
+        yield Problem(path, error, in_key)
 
 
 def _compiles(path: Path, text: str, scope: Scope, expected: Type | None = Type.BOOLEAN) -> Problems:
@@ -135,13 +136,12 @@ def _check_names(pack: Pack) -> Problems:
     for section, names in (("settings", pack.settings), ("features", pack.features)):
         for name in names:
             if name in RESERVED:
-                yield Problem(
-                    (section, name), ExpressionError(f"`{name}` means something already", 0, "another name")
-                )
+                error = ExpressionError(f"`{name}` means something already", 0, "another name")
+                yield Problem((section, name), error, in_key=True)
     for name in pack.features:
         if name in pack.settings:
             error = ExpressionError(f"`{name}` is a setting of this pack too", 0, "another name")
-            yield Problem(("features", name), error)
+            yield Problem(("features", name), error, in_key=True)
 
 
 def _feature_attempts(pack: Pack, model: object, table: NameTable) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -201,12 +201,12 @@ def _check_ladder(path: Path, rule: LadderRule, scope: Scope) -> Problems:
     yield from _attempt((*path, "by"), measured)
 
 
-def _check_read(path: Path, name: str, scope: Scope) -> Problems:
+def _check_read(path: Path, name: str, scope: Scope, in_key: bool = False) -> Problems:
     def read() -> None:
         if compile_expression(name, scope, None).reads != (name,):
             raise ExpressionError(f"`{name}` is not a single feature", 0, "the name of a feature")
 
-    return _attempt(path, read)
+    return _attempt(path, read, in_key)
 
 
 def _check_case(path: Path, pack: Pack, case: Case, table: NameTable) -> Problems:
@@ -230,7 +230,7 @@ def _check_case(path: Path, pack: Pack, case: Case, table: NameTable) -> Problem
             )
             yield Problem((*place, expected.change), error)
     for name in case.features:
-        yield from _check_read((*path, "features", name), name, table.scope(pack))
+        yield from _check_read((*path, "features", name), name, table.scope(pack), in_key=True)
 
 
 def _has_level(table: NameTable, rule: str, level: str) -> None:

@@ -23,7 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from schemas.packscalars import parse_number
 from schemas.rulepack import GIVEN_MODELS, MODELS_BY_STEP, GivenTick, Pack, RuleModel, nearest
 from tagger.expr.errors import ExpressionError
-from tagger.packcheck import check_pack, find_cycles, resolve_cuts
+from tagger.packcheck import Problem, check_pack, find_cycles, resolve_cuts
 from tagger.packnames import NameTable
 from tagger.yamltree import Place, Tree, YamlProblem, read_tree
 
@@ -267,11 +267,11 @@ class _Reader:
         packs: dict[str, Pack] = {}
         for name in sorted(self._packs):
             packs[name], problems = resolve_cuts(self._packs[name])
-            self.errors += [self._placed(name, problem.path, problem.error) for problem in problems]
+            self.errors += [self._placed(name, problem) for problem in problems]
         table = NameTable(packs, frozenset(self._broken))
         for name, checked in packs.items():
-            self.errors += [self._placed(name, found.path, found.error) for found in check_pack(checked, table)]
-        self.errors += [self._placed(name, path, error) for name, path, error in find_cycles(table)]
+            self.errors += [self._placed(name, found) for found in check_pack(checked, table)]
+        self.errors += [self._placed(name, Problem(path, error)) for name, path, error in find_cycles(table)]
         return tuple(packs.values())
 
     def _check_unique(self) -> None:
@@ -281,24 +281,16 @@ class _Reader:
                 if count[rule] > 1:
                     others = ", ".join(p for p, other in self._packs.items() if rule in other.rules and p != name)
                     error = ExpressionError(f"rule `{rule}` stands in pack {others} too", 0, "a name of its own")
-                    self.errors.append(self._placed(name, ("rules", rule), error))
+                    self.errors.append(self._placed(name, Problem(("rules", rule), error)))
 
-    def _placed(self, pack: str, path: tuple[str | int, ...], error: ExpressionError) -> PackError:
-        file = self._files[pack]
-        node, place = self.trees[file].find(path)
-        if isinstance(node.value, str) and path[-1] in node_steps(self.trees[file], path):
+    def _placed(self, pack: str, problem: Problem) -> PackError:
+        file, error = self._files[pack], problem.error
+        node, place = self.trees[file].find(problem.path)
+        if isinstance(node.value, str) and not problem.in_key and self.trees[file].leads_to(problem.path):
             place = node.place
             if node.inset is not None:
                 place = Place(place.line, place.column + node.inset + error.column)
         return PackError(file, place.line, place.column, error.message, error.expected, error.nearest)
-
-
-def node_steps(tree: Tree, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The last step of a path if it leads to a value of its own, else nothing."""
-    parent, _ = tree.find(path[:-1])
-    inside = isinstance(parent.value, dict) and path[-1] in parent.value
-    listed = isinstance(parent.value, list) and isinstance(path[-1], int)
-    return path[-1:] if inside or listed else ()
 
 
 def _as_text(value: object) -> object:

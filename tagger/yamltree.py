@@ -70,6 +70,13 @@ class Tree:
                 place = node.place
         return node, place
 
+    def leads_to(self, path: tuple[str | int, ...]) -> bool:
+        """Whether the last step of a path leads to a value of its own."""
+        parent, _ = self.find(path[:-1])
+        if isinstance(parent.value, dict):
+            return path[-1] in parent.value
+        return isinstance(parent.value, list) and isinstance(path[-1], int)
+
 
 class _RefusedError(Exception):
     def __init__(self, problem: YamlProblem) -> None:
@@ -89,7 +96,7 @@ def read_tree(text: str) -> Tree | YamlProblem:
         mark = error.problem_mark or error.context_mark
         place = Place(mark.line + 1, mark.column + 1) if mark else Place(1, 1)
         # `when: "wealth" in labels`: YAML takes the first string for the whole value.
-        hint = "'…' around an expression that begins with a quotation mark" if "<scalar>" in str(error) else None
+        hint = "'…' around an expression that begins with a quotation mark" if "block end" in str(error) else None
         return YamlProblem(place, f"not YAML: {error.problem or error.context}", hint)
     except (YAMLError, ValueError, RecursionError) as error:
         return YamlProblem(Place(1, 1), f"not YAML: {str(error).splitlines()[0] if str(error) else 'unreadable'}")

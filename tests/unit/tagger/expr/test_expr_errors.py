@@ -109,7 +109,8 @@ def test_where_knows_no_today() -> None:
     "text",
     [
         "__import__('os')", "assets.__class__", "().__class__.__bases__", "(lambda: 1)()", "lambda: bought",
-        "[x for x in labels]", "{x for x in labels}", "(x for x in labels)", "{1: 2}", "{1}", "(1, 2)", "labels[0]",
+        "[x for x in labels]", "{x for x in labels}", "(x for x in labels)", "{1: 2}", "{1}", "(1, 2)",
+        "labels[0]",
         "(y := 1)", "f'{bought}'", "b'a' == word", "u'a' == word", "r'a' == word", "2 ** 9999999", "bought % 2",
         "bought // 2", "bought << 9999", "bought | 1", "~bought", "+bought", "bought is None", "None", "...",
         "1 if bought > 1", "min(*labels)", "min(a=1, b=2)", "bought.real.imag", "'a'.upper()", "print(1)",

@@ -1,0 +1,174 @@
+"""What the linter finds, one small rulebook a finding, and what it leaves alone."""
+
+import pytest
+
+from schemas.rulepack import FEATURE_MODELS
+from tagger.lint import lint
+from tagger.rulebook import read_rulebook
+from tagger.state_bounds import FEATURE_BYTES, state_bounds
+
+COVERED = """
+cases:
+  - it: opens
+    given: [{at: 2026-03-02 09:00, credit: 1}]
+    expect: [{at: 2026-03-02 09:00, opened: r}]
+  - it: stays silent
+    given: [{at: 2026-03-02 09:00, credit: 1}, {at: 2026-03-02 09:00, action: view}]
+    expect: []
+"""
+
+
+def findings(text: str, *, covered: bool = True) -> list[str]:
+    rulebook = read_rulebook({"p.yaml": "pack: p\n" + text + (COVERED if covered else "")})
+    return [str(finding) for finding in lint(rulebook)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rules: {r: {when: assets > 1}}",
+        "settings: {a: 1, c: {x: 2}}\nrules: {r: {by: assets * a, levels: {low: otherwise, high: c.x}}}",
+        "features: {f: {count: transactions, over: 7d}}\nrules: {r: {when: f > 64 and f < 70, for: 7d}}",
+        "features: {f: {count: transactions, over: 6h}}\nrules: {r: {when: f >= 64, for: 30m}}",
+        "features: {f: {count: transactions, over: 7d}}\nrules: {r: {when: assets > 1, refresh: f}}",
+        "rules: {r: {after: {event: transactions}, within: 7d, when: retained < 1 and retained > 0, for: 7d}}",
+        "rules: {r: {by: assets, levels: {a: 0, b: 10, c: 20}, leave_below: 60%}}",
+        "rules: {r: {when: assets > 1 and assets <= 2 or assets == 5 and loan > 1}}",
+    ],
+)
+def test_nothing_to_find(text: str) -> None:
+    assert findings(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        (
+            "features: {f: {count: transactions, over: 7d}}\nrules: {r: {when: assets > 1}}",
+            "2:12",
+            "nothing reads `f`",
+        ),
+        ("settings: {a: 1, b: 2}\nrules: {r: {when: assets > a}}", "2:18", "nothing reads `b`"),
+        (
+            "rules: {r: {by: assets, levels: {a: 0, b: 20, c: 20}}}",
+            "2:40",
+            "`b` from 20 is never reached: `c` begins",
+        ),
+        (
+            "rules: {r: {by: assets, levels: {a: 0, b: 30, c: 20}}}",
+            "2:40",
+            "`b` from 30 is never reached: `c` begins",
+        ),
+        (
+            "rules: {r: {by: assets, levels: {a: 0, b: 19, c: 20}, leave_below: 95%}}",
+            "2:47",
+            "`c` is left below 19, where `b` has already been left",
+        ),
+        ("rules: {r: {by: assets, levels: {a: 0}, silent: [a]}}", "2:41", "every level is silent"),
+        ("rules: {r: {levels: {a: otherwise, b: 1 > 2}}}", "2:36", "`1 > 2` is always false"),
+        ("rules: {r: {when: 1 < 2}}", "2:13", "`1 < 2` is always true"),
+        ("rules: {r: {when: True}}", "2:13", "`True` is always true"),
+        ("rules: {r: {when: assets > 5 and assets < 5}}", "2:13", "`assets > 5 and assets < 5` is always false"),
+        ("rules: {r: {when: assets >= 6 and loan > 1 and 5 >= assets}}", "2:13", "is always false"),
+        ("rules: {r: {when: assets == 5 and assets == 6}}", "2:13", "is always false"),
+        (
+            "rules: {r: {when: assets > 1, until: 'today.day in [1] and 2 in [2]'}}",
+            "2:31",
+            "`2 in [2]` is always true",
+        ),
+        (
+            "rules: {r: {after: {event: transactions, where: amount > 0}, within: 1d, when: retained < 0.5}}",
+            "2:42",
+            "`amount > 0` is always true",
+        ),
+        ("rules: {r: {after: {event: transactions}, within: 1d, when: retained <= 1}}", "2:55", "always true"),
+        ("rules: {r: {after: {event: transactions}, within: 1d, when: retained < 0}}", "2:55", "always false"),
+        (
+            "rules: {r: {after: {event: transactions, where: hour > 23}, within: 1d, when: retained < 0.5}}",
+            "2:42",
+            "`hour > 23` is always false",
+        ),
+        (
+            "features: {f: {count: transactions, over: 7d}}\nrules: {r: {when: f >= 0}}",
+            "3:13",
+            "`f >= 0` is always",
+        ),
+        ("features: {f: {count: transactions, over: 7d}}\nrules: {r: {when: 0 > f}}", "3:13", "`0 > f` is always"),
+        (
+            "features: {f: {count: transactions, over: 2h}}\nrules: {r: {when: f >= 65}}",
+            "3:13",
+            "`f >= 65` is always false",
+        ),
+        ("features: {f: {count: transactions, over: 2h}}\nrules: {r: {when: f > 64}}", "3:13", "always false"),
+        (
+            "features: {f: {count: transactions, over: 2h}}\nrules: {r: {when: f > 1, for: 3h}}",
+            "3:26",
+            "`for` is longer than the window of `f`",
+        ),
+        (
+            "rules: {r: {after: {event: transactions}, within: 1d, when: retained < 0.5, for: 25h}}",
+            "2:77",
+            "`for` is longer than `within`",
+        ),
+        (
+            "rules: {r: {when: assets > 1, for: 3d, valid: {from: 2026-03-01, to: 2026-03-02}}}",
+            "2:31",
+            "`for` is longer than `valid`",
+        ),
+    ],
+)
+def test_finding(text: str, place: str, message: str) -> None:
+    told = findings(text)
+    assert len(told) == 1, told
+    assert told[0].startswith(f"p.yaml:{place}: ")
+    assert message in told[0]
+
+
+def test_a_rule_needs_a_case_that_opens_and_one_that_stays_silent() -> None:
+    assert findings("rules: {r: {when: assets > 1}}", covered=False) == [
+        "p.yaml:2:9: no case in which `r` opens",
+        "p.yaml:2:9: no case in which `r` stays silent although its inputs come",
+    ]
+
+
+def test_a_silent_case_must_bring_what_the_rule_looks_at() -> None:
+    looks = "features: {f: {count: app_events, over: 7d}, g: {expr: f + 1}}\nrules: {r: {when: g > 1}}"
+    assert findings(looks) == []
+    no_view = COVERED.replace(", {at: 2026-03-02 09:00, action: view}", "")
+    assert findings(looks + no_view, covered=False) == [
+        "p.yaml:3:9: no case in which `r` stays silent although its inputs come"
+    ]
+
+
+def test_a_case_of_other_rules_covers_nothing() -> None:
+    text = "rules: {r: {when: assets > 1}, s: {when: loan > 1}}" + COVERED.replace(
+        "- it: stays", "- rules: [r]\n    it: stays"
+    )
+    assert [line.split(": ")[1] for line in findings(text, covered=False)] == [
+        "no case in which `s` opens",
+    ]
+
+
+def test_every_verb_has_a_bound() -> None:
+    assert set(FEATURE_BYTES) == set(FEATURE_MODELS.values())
+
+
+def test_bounds_grow_with_the_window() -> None:
+    text = """
+features:
+  week: {count: transactions, over: 7d}
+  year: {count: transactions, over: 12mo}
+  ever: {count: transactions, over: ever}
+  hour: {sum: amount, of: transactions, over: 1h}
+  low: {low: assets, over: 7d}
+rules:
+  r: {when: week + year + ever > 1 and hour + low > 1}
+"""
+    bounds = {bound.name: bound.bytes for bound in state_bounds(read_rulebook({"p.yaml": "pack: p" + text}))}
+    # 16 bytes of framing, 14 a day or month, 18 for each of 64 events.
+    assert bounds["p.week"] == 16 + 7 * 14
+    assert bounds["p.year"] == 16 + 12 * 14
+    assert bounds["p.ever"] == 16 + 14
+    assert bounds["p.hour"] == 16 + 64 * 18
+    assert bounds["p.low"] == 0
+    assert bounds["r"] > 0
