@@ -39,7 +39,8 @@ class Task(Protocol):
 
     `FencedError`, `OutcomeUnknownError`, a KafkaError or an OSError out of `take_over`, `process` or `idle` is
     an unknown outcome: the task is released and, if this member still owns the partition, a new one takes over
-    after a back-off. Any other exception is a fault: the worker ends with exit code 1.
+    after a back-off. Any other exception, `RefusedError` and `RecordTooLargeError` among them, is a fault: the
+    worker ends with exit code 1.
     """
 
     async def take_over(self) -> int:
@@ -160,6 +161,8 @@ class Ownership:
         """Keep what is still ours, drop what is not, begin to take over what is new. Returns at once."""
         intake = self._intake
         assert intake is not None, "attach() comes before assign()"
+        if self.is_stopping:
+            return
         assigned = set(tps)
         kept = set()
         if claim.continues(self._claim):

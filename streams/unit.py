@@ -20,7 +20,16 @@ from contextlib import asynccontextmanager, suppress
 
 import aiokafka.producer.sender
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    InvalidProducerEpoch,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
@@ -35,11 +44,23 @@ RECORDS_A_BATCH = 10_000
 _RECORD_FRAMING_BYTES = 70  # a record batch's header (61) and what a record adds to its key and value
 _CLOSE_SECONDS = 2.0
 
+_REFUSALS = (
+    GroupAuthorizationFailedError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+
 Header = tuple[str, bytes]
 
 
 class RecordTooLargeError(Exception):
     """A record above `max_record_bytes`; nothing was sent."""
+
+
+class RefusedError(Exception):
+    """The broker refused for a reason that trying again does not mend; nothing was committed."""
 
 
 class OutcomeUnknownError(Exception):
@@ -117,6 +138,7 @@ class Transaction:
 
         Raises:
             FencedError: a newer owner exists; nothing of this was committed.
+            RefusedError: such as a topic's max.message.bytes below `max_record_bytes`, or a missing right.
             OutcomeUnknownError: anything else; it may have been committed.
         """
         try:
@@ -221,9 +243,10 @@ def _outcome(error: Exception) -> Exception:
             return FencedError("a newer producer of the same transactional id took over")
         fenced = fenced.__cause__
     kind = type(error).__name__
-    if isinstance(error, MessageSizeTooLargeError):
-        return OutcomeUnknownError(f"{kind}: a record batch is above the topic's max.message.bytes")
-    return OutcomeUnknownError(f"{kind}: {error}" if isinstance(error, KafkaError) else kind)
+    told = f"{kind}: {error}" if isinstance(error, KafkaError) else kind
+    if isinstance(error, _REFUSALS):
+        return RefusedError(f"expected the broker to take the transaction, it refused with {told}")
+    return OutcomeUnknownError(told)
 
 
 def _key_text(key: bytes | None) -> str:

@@ -28,7 +28,8 @@ from streams.ownership import Stage, StageName
 from streams.restore import HangingTransactionError
 from streams.settings import Settings
 from streams.topics import CO_PARTITIONED, check
-from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError
+from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError, RefusedError
+from tagger.rulebook import RulebookError
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ tell(
     OutcomeUnknownError,
     PositionError,
     RecordTooLargeError,
+    RefusedError,
+    RulebookError,
     UnreachableError,
 )
 
