@@ -5,6 +5,7 @@ refused: anchors and aliases, tags, several documents, a key given twice, anythi
 parser's events without recursion.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 MAX_CHARACTERS = 400_000
 MAX_DEPTH = 12
+# No UTF-8 can hold one, though an escape can name it.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,8 @@ def _refuse_cleverness(event: Any, kind: str, depth: int) -> None:
         raise _refuse(event, "anchors and aliases are not used in packs", "the value written out")
     if event.tag is not None:
         raise _refuse(event, f"the tag {event.tag} is not used in packs", "a plain value")
+    if kind == "ScalarEvent" and _SURROGATE.search(event.value):
+        raise _refuse(event, "half of a character (a lone surrogate) stands here", "whole characters")
     if depth >= MAX_DEPTH:
         raise _refuse(event, f"nested more than {MAX_DEPTH} deep", "the shape of a pack")
 

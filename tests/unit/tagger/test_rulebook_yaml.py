@@ -45,6 +45,7 @@ def test_places_of_keys_and_values() -> None:
         ("a: !x {}", Place(1, 4), "the tag"),
         ("a: 1\nb: 2\na: 3", Place(3, 1), "`a` stands here twice (first in line 1)"),
         ("? [a]\n: b", Place(1, 3), "a list or mapping as a key"),
+        ('a: "\\ud800"', Place(1, 4), "half of a character"),
         ("a: 1\n---\nb: 1", Place(2, 1), "a second document"),
         ("- 1", Place(1, 1), "holds no mapping"),
         ("word", Place(1, 1), "holds no mapping"),
