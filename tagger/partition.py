@@ -161,7 +161,7 @@ class Batch:
         for key, feature in program.feature_keys.items():
             start = meta.features.get(str(key))
             full_day = None if start is None or start.day is None else feature.warm_from(start.day)
-            if start is not None and full_day is not None and start.activation > 1:
+            if start is not None and full_day is not None:
                 context.warming[key] = (start.activation, full_day)
         self.context = context
         self._fold = Fold(program, context, partition.core, partition.calendar)

@@ -114,6 +114,15 @@ class SignalRule:
             return False
         return not occasion.is_past(rule_state.last_opened_ms + self.terms.cooldown_ms)
 
+    def _uses_up(self, rule_state: RuleState, occasion: Occasion) -> bool:
+        """Whether a watch that trips now falls into the cooldown, whose last instant belongs to it."""
+        opened_ms = rule_state.last_opened_ms
+        return (
+            bool(self.terms.cooldown_ms)
+            and opened_ms is not None
+            and occasion.moment.now_ms <= opened_ms + self.terms.cooldown_ms
+        )
+
     # Watches
 
     def _open_watch(self, rule_state: RuleState, state: CustomerState, occasion: Occasion) -> None:
@@ -180,7 +189,7 @@ class SignalRule:
             environment[RETAINED] = retained(watch)
             trips = self._trips(watch, rule_state, state, environment, occasion, context)
             if trips and (
-                rule_state.open is not None or chosen is not None or self._is_cooling(rule_state, occasion)
+                rule_state.open is not None or chosen is not None or self._uses_up(rule_state, occasion)
             ):
                 rule_state.used_up += 1
             elif trips:

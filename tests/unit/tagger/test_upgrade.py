@@ -42,6 +42,15 @@ def test_a_changed_definition_warms_for_those_seen_before_and_not_for_newcomers(
     assert full.brief("C1") == [("2026-03-06 00:00:00", "opened", "many")]
 
 
+def test_the_first_rulebook_warms_for_those_seen_before_it() -> None:
+    unseen = LARGE.replace("n >= 3", "n == 0")
+    records = [*ticks("2026-03-02 08:00"), *two_payments(), activation("r1"), app("2026-03-02 12:00", "a1")]
+    newcomer = app("2026-03-02 12:00", "a2", customer="C2")
+    result = run([*records, newcomer, *ticks("2026-03-05 00:00:01")], {"r1": unseen})
+    assert result.brief("C1") == [("2026-03-05 00:00:00", "opened", "many")]
+    assert result.brief("C2") == [("2026-03-02 12:00:00", "opened", "many")]
+
+
 def test_what_is_derived_from_a_warming_feature_is_unknown_unless_it_says_otherwise() -> None:
     derived = LARGE.replace("over: 3d}", "over: 4d}, twice: {expr: n * 2}, known: {expr: 'coalesce(n, 7)'}")
     derived = derived.replace("n >= 3", "twice >= 2 or known == 7")
