@@ -8,10 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from counting_run import Deployment, numbered, until
 from kafka_broker import KafkaBroker
 
 from streams.child import free_port
+from streams.clients import open_admin
 
 pytestmark = pytest.mark.kafka
 
@@ -104,3 +108,35 @@ async def test_logs_hold_no_payload(deployment: Deployment, tmp_path: Path) -> N
     assert "amount" not in written
     for line in written.splitlines():
         assert set(msgspec.json.decode(line)) >= {"at", "level", "event", "logger"}
+
+
+async def test_journal_records_deleted_before_they_were_decided_end_it(deployment: Deployment) -> None:
+    with deployment.running():
+        worker = deployment.start_worker()
+        await deployment.write(numbered(100))
+        await deployment.settle()
+        worker.signal(signal.SIGSTOP)
+        await deployment.write(numbered(100, start=100))
+        async with open_admin(deployment.settings) as admin:
+            everything = RecordsToDelete(before_offset=-1)
+            await admin.delete_records({TopicPartition(deployment.journal, place): everything for place in (0, 1)})
+        await deployment.write(numbered(100, start=200))
+        worker.signal(signal.SIGCONT)
+        assert await worker.ended() == 1
+        assert "deleted before they were processed" in str(worker.events("cannot go on")[0]["error"])
+        again = deployment.start_worker()
+        assert await again.ended() == 1
+        assert "PositionError" in str(again.events("cannot go on")[0]["error"])
+
+
+async def test_a_topic_that_takes_less_than_the_settings_say_ends_it(deployment: Deployment) -> None:
+    topic = deployment.settings.topic("tagging.customers")
+    async with open_admin(deployment.settings) as admin:
+        small = ConfigResource(ConfigResourceType.TOPIC, topic, configs={"max.message.bytes": "200"})
+        await admin.alter_configs([small])
+    with deployment.running():
+        worker = deployment.start_worker()
+        await deployment.write(numbered(200))
+        assert await worker.ended() == 1
+        assert "RefusedError" in str(worker.events("cannot go on")[0]["error"])
+    assert await deployment.tags() == {}
