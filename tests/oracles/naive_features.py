@@ -52,7 +52,7 @@ def matching(
     past = sorted((event for event in events if event[0] <= now and where(event[1])), key=lambda event: event[0])
     if over == "ever":
         return past
-    if over[-1] in "mh":
+    if over[-1] in "mh" and over[:-1].isdigit():
         length = timedelta(minutes=int(over[:-1])) if over[-1] == "m" else timedelta(hours=int(over[:-1]))
         return [event for event in past if event[0] > now - length]
     first, last = window(over, bank_day(now), previous=previous)
