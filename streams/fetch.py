@@ -231,7 +231,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         with suppress(RuntimeError):  # the thread has ended
             self._thread.thread_loop.call_soon_threadsafe(self._thread.wake_in_thread)
 
-    def is_caught_up(self, tp: TopicPartition) -> bool:
+    def is_caught_up(self, tp: TopicPartition, position: int, epoch: int) -> bool:
+        if self._thread._handed_over.get(tp) != (epoch, position):
+            return False  # a fetch is on its way to the lane
         subscription = self._thread._ensure_consumer()._subscription.subscription
         assignment = subscription.assignment if subscription is not None else None
         state = assignment.state_value(tp) if assignment is not None else None

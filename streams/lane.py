@@ -71,8 +71,8 @@ class Intake(Protocol):
         """A lane has room again."""
         ...
 
-    def is_caught_up(self, tp: TopicPartition) -> bool:
-        """Whether everything readable has been handed over."""
+    def is_caught_up(self, tp: TopicPartition, position: int, epoch: int) -> bool:
+        """Whether nothing readable lies beyond `position`, and no fetch of `epoch` is on its way."""
         ...
 
     async def is_member(self) -> bool:
@@ -224,7 +224,7 @@ class Lane:
             while True:
                 fetch = await self._next()
                 if fetch is None:
-                    await task.idle(self._intake.is_caught_up(self.tp))
+                    await task.idle(self._intake.is_caught_up(self.tp, self._expected, self._epoch))
                 else:
                     await task.process(fetch)
                     self._position = fetch.end

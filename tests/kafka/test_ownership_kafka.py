@@ -7,11 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiokafka import TopicPartition
 from counting import expected_tags
 from counting_run import Deployment, WorkerProcess, numbered, until
 from kafka_broker import KafkaBroker
 
 from streams.clients import open_producer
+from streams.lane import Fetch
+from streams.worker import Worker
 
 pytestmark = pytest.mark.kafka
 
@@ -122,3 +125,59 @@ async def test_a_broker_that_restarts_is_waited_for(topic_prefix: str, tmp_path:
             assert await deployment.tags() == expected_tags(deployment.events)
             assert worker.is_running()
             assert await worker.leave() == 0
+
+
+class Watcher:
+    """A stage, and its tasks, that only note what they are told."""
+
+    name = "decide"
+
+    def __init__(self, topic: str) -> None:
+        self.topics = (topic,)
+        self.fetches: list[Fetch] = []
+        self.idles: list[tuple[int, bool]] = []
+
+    def make_task(self, tp: TopicPartition) -> "Watcher":
+        return self
+
+    async def take_over(self) -> int:
+        return 0
+
+    async def process(self, records: Fetch) -> None:
+        self.fetches.append(records)
+
+    async def idle(self, caught_up: bool) -> None:
+        self.idles.append((sum(len(fetch) for fetch in self.fetches), caught_up))
+
+    async def release(self) -> None:
+        """Nothing to let go."""
+
+
+async def test_fetches_join_and_a_quiet_task_hears_whether_it_has_caught_up(
+    kafka: KafkaBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    deployment = await Deployment.create(
+        kafka.bootstrap, topic_prefix, tmp_path, partitions=1, tick_seconds=0.2, fetch_bytes=2000
+    )
+    stage = Watcher(deployment.journal)
+    worker = Worker(deployment.settings, [stage])  # type: ignore[list-item]
+    async with open_producer(deployment.settings, "upstream") as upstream:
+        await deployment.write(numbered(40))
+        await upstream.begin_transaction()
+        await deployment.send(numbered(10, start=900), upstream)
+        await upstream.abort_transaction()
+        await deployment.write(numbered(40, start=40))
+        await upstream.begin_transaction()
+        await deployment.send(numbered(10, start=80), upstream)
+        running = asyncio.create_task(worker.run())
+        await until(lambda: (80, True) in stage.idles, "the task to have caught up with what is readable")
+        await upstream.commit_transaction()
+        await until(lambda: (90, True) in stage.idles, "the task to have caught up with the rest")
+    worker.stop()
+    assert await running == 0
+    assert {count for count, caught_up in stage.idles if caught_up} <= {80, 90}
+    edges = [(fetch.start, fetch.end) for fetch in stage.fetches]
+    assert [start for start, _ in edges] == [0, *(end for _, end in edges[:-1])]
+    assert all(fetch.start <= fetch[0].offset <= fetch[-1].offset < fetch.end for fetch in stage.fetches)
+    # 90 records, 10 aborted, the marker of the abort; the commit's comes after the last record
+    assert edges[-1][1] in (101, 102)

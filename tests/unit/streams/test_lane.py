@@ -28,6 +28,7 @@ class StubIntake:
         self.seeks: list[tuple[TopicPartition, int, int]] = []
         self.member = True
         self.rejoins = 0
+        self.end = 0
 
     async def seek(self, tp: TopicPartition, offset: int, epoch: int) -> None:
         self.seeks.append((tp, offset, epoch))
@@ -35,8 +36,8 @@ class StubIntake:
     def wake(self) -> None:
         """Nobody sleeps."""
 
-    def is_caught_up(self, tp: TopicPartition) -> bool:
-        return True
+    def is_caught_up(self, tp: TopicPartition, position: int, epoch: int) -> bool:
+        return position == self.end
 
     async def is_member(self) -> bool:
         return self.member
@@ -265,6 +266,8 @@ async def test_any_other_exception_is_a_fault(setting: Setting) -> None:
 async def test_a_quiet_partition_ticks_and_a_revoked_one_does_not(setting: Setting) -> None:
     await setting.own()
     await until(lambda: setting.stage.idles[:2] == [True, True])
+    setting.intake.end = 1
+    await until(lambda: setting.stage.idles[-1:] == [False])
     await setting.owners.revoke()
     ticks = len(setting.stage.idles)
     await asyncio.sleep(0.1)
