@@ -216,6 +216,8 @@ class Worker:
             claims: list[object] = [app.ownership.claim for app in self.apps]
             gc.collect()
             if claims != frozen_for and self.is_ready():
+                gc.unfreeze()  # or what a rebalance left behind in cycles would stay for good
+                gc.collect()
                 gc.freeze()
                 frozen_for = claims
                 log.info("ready", extra={"stages": [app.ownership.stage.name for app in self.apps]})
