@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dead-letters": ("streams.cli.look", "dead_letters"),
     "topics": ("streams.cli.topics", "topics"),
     "contracts": ("streams.cli.contracts", "contracts"),
+    "bench": ("streams.cli.bench", "bench"),
 }
 """Command → module and function."""
 

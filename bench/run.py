@@ -1,0 +1,278 @@
+"""One run: a broker, a Redis, the job, and each contender after the other, alone on the machine but for these."""
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from aiokafka import TopicPartition
+from kafka_broker import KafkaBroker
+from redis_server import RedisServer
+
+from bench.clients import TagReader, count_committed, create_topics, feed, feed_at
+from bench.job import DEDUPE_COUNT, PARTITIONS, Bank
+from bench.machine import describe_machine, load_average
+from bench.measure import Lag, Progress, Speed, cpu_seconds, speed
+from bench.report import Latency, Report, Restore, Result, StateSize
+from streams import topics as contract
+from streams.app import group_of
+from streams.child import Child
+from streams.restore import restore
+from streams.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTLE_SECONDS = 5.0
+"""Time at most before a paced run for the worker to come to rest, and after it for the last tags to arrive."""
+_RESTORE_SECONDS = 120.0
+Say = Callable[[str], None]
+
+
+class BenchError(Exception):
+    """A contender did not do the job, so that its figures mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a run is.
+
+    Attributes:
+        usual_events: events for Faust written the usual way, which takes 10 times as long an event.
+        live_seconds: how long the paced run takes that latency is measured on.
+    """
+
+    events: int
+    customers: int
+    usual_events: int
+    live_seconds: float
+
+
+class Run:
+    """The broker and what has been measured so far."""
+
+    def __init__(self, size: Size, kafka: KafkaBroker, redis: RedisServer, folder: Path, say: Say) -> None:
+        self._size, self._redis, self._folder, self._say = size, redis, folder, say
+        self._bootstrap = kafka.bootstrap
+        self._bank = Bank(size.events, size.customers)
+        self._stages = self._settings("stages")
+        self._whole = self._settings("whole")
+        self._tags = 0
+
+    async def all(self) -> Report:
+        """Measure everything."""
+        load = load_average()
+        began = time.time()
+        self._say("writing the job's input")
+        await self._write_input()
+        stages = await self._each_stage()
+        whole = await self._whole_pipeline()
+        latency = await self._latency(whole.speed.events_a_second / 2)
+        results = [*stages, whole, await self._spike(), await self._usual()]
+        return Report(
+            began=began,
+            size={
+                "events": self._size.events,
+                "customers": self._size.customers,
+                "partitions": PARTITIONS,
+                "events of the usual way": self._size.usual_events,
+            },
+            machine=describe_machine() | {"load before and after": f"{load} / {load_average()}"},
+            results=results,
+            latency=latency,
+            state=await self._state_size(),
+            restore=await self._restore(),
+        )
+
+    def _settings(self, name: str) -> Settings:
+        return Settings(
+            bootstrap=self._bootstrap,
+            redis_url=self._redis.url,
+            app=f"bench-{name}",
+            topic_prefix=f"{name}.",
+            rules=ROOT / "bench" / "rules",
+            partitions=PARTITIONS,
+            clock="events",
+            clock_topics=(contract.TRANSACTIONS,),
+            dedupe_count=DEDUPE_COUNT,
+        )
+
+    async def _write_input(self) -> None:
+        for settings in (self._stages, self._whole):
+            await contract.create(settings)
+        inputs = [settings.topic(contract.TRANSACTIONS) for settings in (self._stages, self._whole)]
+        await feed(self._bootstrap, self._bank, self._size.events, inputs)
+        self._tags = self._bank.tags
+
+    # Contenders
+
+    async def _each_stage(self) -> list[Result]:
+        """Ingest, decide and project one after the other, each with all its input written before."""
+        settings = self._stages
+        inputs = {"ingest": contract.TRANSACTIONS, "decide": contract.JOURNAL, "project": contract.CUSTOMERS}
+        results = []
+        for stage, topic in inputs.items():
+            self._say(stage)
+            lag = Lag(group_of(settings, stage), settings.topic(topic))
+            with self._worker(settings, stage) as child:
+                results.append(Result(stage, await self._watch(child, [lag], self._size.events)))
+        await self._check_tags("decide", settings.topic(contract.TAGS), self._tags)
+        return results
+
+    async def _whole_pipeline(self) -> Result:
+        self._say("ingest, decide and project in one process")
+        with self._worker(self._whole, "ingest,decide,project") as child:
+            measured = await self._watch(child, self._lags(), self._size.events)
+        await self._check_tags("the whole pipeline", self._whole.topic(contract.TAGS), self._tags)
+        return Result("whole pipeline", measured)
+
+    async def _spike(self) -> Result:
+        self._say("the spike")
+        topic = self._stages.topic(contract.TRANSACTIONS)
+        names = {"TAGS": "spike.tags", "CHANGELOG": "spike.changelog"}
+        await create_topics(self._bootstrap, names.values())
+        with self._program("spike", topic, **names) as child:
+            measured = await self._watch(child, [Lag("bench-spike", topic)], self._size.events)
+        await self._check_tags("the spike", "spike.tags", self._tags)
+        return Result("spike", measured)
+
+    async def _usual(self) -> Result:
+        self._say("Faust written the usual way")
+        events = self._size.usual_events
+        # its own bank, so that the tags of a part of the events are known
+        bank = Bank(self._size.events, self._size.customers)
+        await create_topics(self._bootstrap, ["usual.transactions", "usual.tags"])
+        await feed(self._bootstrap, bank, events, ["usual.transactions"])
+        with self._program("usual", "usual.transactions", TAGS="usual.tags") as child:
+            measured = await self._watch(child, [Lag("bench-usual", "usual.transactions")], events)
+        await self._check_tags("Faust written the usual way", "usual.tags", bank.tags)
+        return Result("usual", measured)
+
+    # The rest
+
+    async def _latency(self, rate: float) -> Latency:
+        self._say(f"{rate:,.0f} events a second for {self._size.live_seconds:.0f} s")
+        settings, seconds = self._whole, self._size.live_seconds
+        settle = min(SETTLE_SECONDS, seconds)
+        produced: array[float] = array("d")
+        measured: list[float] = []
+        first = self._bank.made
+        with self._worker(settings, "ingest,decide,project") as child:
+            await self._log_line(child, "ready")
+            await asyncio.sleep(settle)
+            async with TagReader(self._bootstrap, settings.topic(contract.TAGS)) as reader:
+                reading = asyncio.create_task(reader.read_latencies(first, produced, measured))
+                cpu, began = cpu_seconds(child.pid), time.monotonic()
+                topic = settings.topic(contract.TRANSACTIONS)
+                await feed_at(self._bootstrap, self._bank, topic, rate, seconds, produced)
+                share = (cpu_seconds(child.pid) - cpu) / (time.monotonic() - began)
+                await asyncio.sleep(settle)
+                reading.cancel()
+        return Latency.of(measured, rate=len(produced) / seconds, cpu_share=share)
+
+    async def _state_size(self) -> StateSize:
+        sizes: list[int] = []
+        for number in range(PARTITIONS):
+            changelog = TopicPartition(self._stages.topic(contract.CUSTOMERS), number)
+            restored = await restore(self._stages, changelog)
+            sizes += [len(customer) + len(state) for customer, state in restored.customers.items()]
+        return StateSize.of(sizes)
+
+    async def _restore(self) -> Restore:
+        self._say("restore")
+        began = time.monotonic()
+        with self._worker(self._stages, "decide") as child:
+            await self._log_line(child, "ready")
+            ready = time.monotonic() - began
+            lines = _events(child.log, "restored")
+        return Restore(
+            customers=sum(int(line["customers"]) for line in lines),
+            records=sum(int(line["records"]) for line in lines),
+            seconds=max(float(line["seconds"]) for line in lines),
+            ready_seconds=ready,
+        )
+
+    # Helpers
+
+    def _lags(self) -> list[Lag]:
+        settings = self._whole
+        inputs = {"ingest": contract.TRANSACTIONS, "decide": contract.JOURNAL, "project": contract.CUSTOMERS}
+        return [Lag(group_of(settings, stage), settings.topic(topic)) for stage, topic in inputs.items()]
+
+    async def _watch(self, child: Child, lags: list[Lag], events: int) -> Speed:
+        async with Progress(self._bootstrap) as progress:
+            measured = speed(await progress.watch(child, lags), events)
+        self._say(f"  {measured.events_a_second:,.0f} a second, {measured.cpu_us_an_event:.1f} CPU µs an event")
+        return measured
+
+    async def _check_tags(self, who: str, topic: str, expected: int) -> None:
+        found = await count_committed(self._bootstrap, topic)
+        if found != expected:
+            raise BenchError(f"expected {expected} tags of {who}, found {found}: it did not do the same job")
+
+    @contextmanager
+    def _worker(self, settings: Settings, only: str) -> Iterator[Child]:
+        given = settings.model_dump(mode="json", include=settings.model_fields_set)
+        env = {
+            f"TAGGER_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+            for name, value in given.items()
+        }
+        with self._child(
+            f"{settings.app}-{only}", ["-m", "streams.cli.main", "worker", "--only", only], env
+        ) as child:
+            yield child
+
+    @contextmanager
+    def _program(self, name: str, topic: str, **topics: str) -> Iterator[Child]:
+        env = {"BENCH_BOOTSTRAP": self._bootstrap, "BENCH_APP": f"bench-{name}", "BENCH_INPUT": topic}
+        env |= {f"BENCH_{variable}": value for variable, value in topics.items()}
+        with self._child(name, ["-m", f"bench.{name}"], env) as child:
+            yield child
+
+    @contextmanager
+    def _child(self, name: str, arguments: list[str], env: dict[str, str]) -> Iterator[Child]:
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("TAGGER_")}
+        number = len(list(self._folder.glob("*.log")))
+        child = Child(
+            [sys.executable, *arguments],
+            self._folder / f"{number}-{name}.log",
+            inherited | {"PYTHONPATH": str(ROOT)} | env,
+        )
+        try:
+            yield child
+        finally:
+            child.stop()
+
+    async def _log_line(self, child: Child, event: str) -> None:
+        deadline = time.monotonic() + _RESTORE_SECONDS
+        while not _events(child.log, event):
+            if not child.running or time.monotonic() > deadline:
+                raise BenchError(f"expected a worker to say `{event}`, it ended with {child.log_tail()}")
+            await asyncio.sleep(0.02)
+
+
+def _events(log: Path, name: str) -> list[dict[str, str]]:
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == name]
+
+
+def run_bench(size: Size, results: Path, say: Say) -> Report:
+    """Run everything, and write the report into the folder `results`.
+
+    Raises:
+        BenchError, StuckError: a contender did not do the job.
+        MissingPartError: no Java, Maven or Redis here.
+    """
+    size = replace(size, usual_events=min(size.usual_events, size.events))
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagger-bench-")))
+        kafka = stack.enter_context(KafkaBroker(heap="1g"))
+        redis = stack.enter_context(RedisServer())
+        report = asyncio.run(Run(size, kafka, redis, folder, say).all())
+    report.write(results)
+    return report

@@ -1,0 +1,122 @@
+"""The bench runs, and what it compares does the same job. No time is asserted: figures are for people to read."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from kafka_broker import install_kafka
+from parts import MissingPartError, program
+
+from bench.job import DEDUPE_COUNT, Bank, Record
+from bench.measure import Sample, speed
+from bench.report import percentile
+from schemas.decode import Decoder
+from schemas.journal import Activation
+from streams.activation import read_folder
+from tagger.partition import Partition
+from tagger.rulebook import read_rulebook
+from tagger.settings import CoreSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKS = read_folder(ROOT / "bench" / "rules")
+
+
+@pytest.fixture
+def records() -> list[Record]:
+    return list(Bank(3000, 100).records(3000))
+
+
+@pytest.fixture
+def expected() -> int:
+    bank = Bank(3000, 100)
+    assert sum(1 for _ in bank.records(3000)) == 3000
+    assert bank.tags > 20
+    return bank.tags
+
+
+def contender(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    for variable in ("BOOTSTRAP", "APP", "INPUT", "TAGS", "CHANGELOG"):
+        monkeypatch.setenv(f"BENCH_{variable}", variable.lower())
+    return importlib.import_module(f"bench.{name}")
+
+
+def tags_by_hand(module: ModuleType, records: Iterable[Record]) -> int:
+    """How often a contender's own fold opens or ends the tag."""
+    states: dict[bytes, dict[str, object]] = {}
+    count = 0
+    for record in records:
+        if module.__name__ == "bench.usual":
+            transaction, new = module.Transaction.model_validate_json(record.value), dict
+        else:
+            transaction, new = module._decode(record.value), module.new_state
+        count += module.fold(states.setdefault(record.key, new()), transaction) is not None
+    return count
+
+
+@pytest.mark.parametrize("name", ["usual", "spike"])
+def test_a_hand_written_fold_makes_the_tags_of_the_job(
+    name: str, records: list[Record], expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tags_by_hand(contender(name, monkeypatch), records) == expected
+
+
+def test_the_bench_pack_makes_the_tags_of_the_job(records: list[Record], expected: int) -> None:
+    rulebook = read_rulebook(PACKS)
+    core = CoreSettings(clock_topics=("bank.transactions",), dedupe_count=DEDUPE_COUNT)
+    batch = Partition(core, lambda digest: PACKS).batch()
+    decoder = Decoder({})
+    assert batch.fold(0, Activation(digest=rulebook.digest))
+    for offset, record in enumerate(records, start=1):
+        event = decoder.decode("bank.transactions", 0, offset, record.value).event
+        assert batch.fold(offset, event)
+    assert len(batch.finish().tags) == expected
+
+
+def test_figures_leave_out_what_came_before_the_first_progress() -> None:
+    start, first, last = Sample(0.0, 2.0, 0), Sample(10.0, 3.0, 200), Sample(12.0, 4.0, 1000)
+    measured = speed([start, first, last], 500)
+    assert (measured.events, measured.seconds) == (400, 2.0)
+    assert (measured.events_a_second, measured.cpu_us_an_event) == (200.0, 2500.0)
+
+
+def test_percentiles_are_values_that_were_measured() -> None:
+    assert [percentile([1, 2, 3, 4], share) for share in (0.25, 0.5, 0.51, 0.99, 1.0)] == [1, 2, 3, 4, 4]
+    assert percentile([7], 0.5) == 7
+
+
+@pytest.mark.kafka
+@pytest.mark.redis
+def test_a_small_run_writes_its_report(tmp_path: Path) -> None:
+    try:
+        install_kafka()
+        program("redis-server", "redis-server")
+    except MissingPartError as part:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(str(part))
+    sizes = {"events": 2000, "customers": 100, "usual-events": 500, "live-seconds": 2}
+    options = [text for name, value in sizes.items() for text in (f"--{name}", str(value))]
+    done = subprocess.run(
+        [sys.executable, "-m", "streams.cli.main", "bench", *options, "--results", str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    page, report = (next(tmp_path.glob(f"*.{kind}")).read_text() for kind in ("md", "json"))
+    assert page.strip() == done.stdout.strip()
+    found = json.loads(report)
+    names = [result["name"] for result in found["results"]]
+    assert names == ["ingest", "decide", "project", "whole pipeline", "spike", "usual"]
+    assert all(result["speed"]["cpu_us_an_event"] >= 0 for result in found["results"])
+    assert found["state"]["customers"] == found["restore"]["customers"] == 100
+    assert found["latency"]["tags"] > 0
+    assert os.uname().nodename not in page + report
+    assert str(ROOT) not in page + report
