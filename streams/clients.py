@@ -15,7 +15,6 @@ from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
     KafkaConnectionError,
-    KafkaError,
     KafkaTimeoutError,
     NodeNotReadyError,
     NotCoordinatorForGroupError,
@@ -52,9 +51,10 @@ async def _reaching(settings: Settings, what: str) -> AsyncIterator[None]:
     try:
         yield
     except _DOWN as error:
+        timed_out = isinstance(error, KafkaTimeoutError | TimeoutError)
+        found = f"no answer within {CONNECT_SECONDS:g} s" if timed_out else "none to connect to"
         raise UnreachableError(
-            f"expected a Kafka broker at {settings.bootstrap} to {what}, "
-            f"none did within {CONNECT_SECONDS:g} s ({type(error).__name__})"
+            f"expected a Kafka broker at {settings.bootstrap} to {what}, found {found}"
         ) from error
 
 
@@ -272,23 +272,3 @@ async def _read_until(
                 "a transaction that is still open holds the stable offset, or a broker is gone"
             )
         positions = now
-
-
-def key_text(key: bytes | None) -> str:
-    """A record's key as text, for output."""
-    return "" if key is None else key.decode("utf-8", "replace")
-
-
-__all__ = [
-    "KafkaError",
-    "MissingTopicError",
-    "UnreachableError",
-    "committed_offsets",
-    "key_text",
-    "offset_ranges",
-    "open_admin",
-    "open_producer",
-    "open_reader",
-    "partition_counts",
-    "read_topic",
-]

@@ -6,14 +6,14 @@ worker runs it at start.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from streams.clients import open_admin
 from streams.settings import Settings
@@ -130,16 +130,21 @@ async def create(settings: Settings) -> list[str]:
                 raise error(f"topic {name}: {message or error.description}")
             if not code:
                 created.append(name)
-        await _until_known(admin, created)
+        await _until_known(admin, [spec for spec in specs if spec.name in created])
     return created
 
 
-async def _until_known(admin: AIOKafkaAdminClient, names: Sequence[str]) -> None:
-    """Wait until brokers' metadata shows the topics, so that what comes next finds them."""
+async def _until_known(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> None:
+    """Wait until a broker's metadata shows the topics, so that what comes next finds them."""
+    wanted = {spec.name: spec.partitions for spec in specs}
     with suppress(TimeoutError):
         async with asyncio.timeout(_PROPAGATION_SECONDS):
-            while set(names) - set(await admin.list_topics()):  # noqa: ASYNC110 - nobody tells us
+            while wanted != await _partition_counts(admin, wanted):  # noqa: ASYNC110 - must ask
                 await asyncio.sleep(0.05)
+
+
+async def _partition_counts(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, int]:
+    return {name: len(found["partitions"]) for name, found in (await _described(admin, names)).items()}
 
 
 async def check(settings: Settings) -> list[Difference]:
@@ -155,11 +160,11 @@ async def check(settings: Settings) -> list[Difference]:
     return [
         difference
         for spec in specs
-        for difference in _compare(spec, described.get(spec.name), configs.get(spec.name, {}))
+        for difference in _compare(spec, described.get(spec.name), configs.get(spec.name))
     ]
 
 
-async def _described(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Any]:
+async def _described(admin: AIOKafkaAdminClient, names: Collection[str]) -> dict[str, Any]:
     # Asking for topics by name would create them where the broker allows it; asking for all does not.
     return {item["topic"]: item for item in await admin.describe_topics() if item["topic"] in set(names)}
 
@@ -171,14 +176,16 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
     found = {}
     for answer in answers:
         for code, message, _kind, name, entries in answer.resources:
+            if for_code(code) is UnknownTopicOrPartitionError:
+                continue  # deleted since it was described
             if code:
                 raise for_code(code)(f"settings of topic {name}: {message}")
             found[name] = {entry[0]: entry[1] for entry in entries}
     return found
 
 
-def _compare(spec: TopicSpec, found: Any, config: dict[str, str]) -> list[Difference]:
-    if found is None:
+def _compare(spec: TopicSpec, found: Any, config: dict[str, str] | None) -> list[Difference]:
+    if found is None or config is None:
         return [Difference(spec.name, "topic", f"{spec.partitions} partitions", "missing")]
     partitions = found["partitions"]
     replicas = {len(partition["replicas"]) for partition in partitions}

@@ -1,6 +1,7 @@
 """Exit codes of contracts.md §5: 0 fine, 1 not so, 2 wrong usage or configuration, 3 unreachable."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -26,6 +27,8 @@ class CommandError(click.ClickException):
 
 def run(work: Coroutine[Any, Any, Answer]) -> Answer:
     """Run a command's asynchronous part; what may go wrong with a broker becomes its exit code."""
+    # What aiokafka logs on the way to an error, the error says once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         return asyncio.run(work)
     except UnreachableError as error:
