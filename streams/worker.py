@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import get_args
 
+from aiokafka.errors import KafkaConnectionError
+
 from streams.activation import RulesError
 from streams.app import StageApp, build_app
 from streams.clients import MissingTopicError, UnreachableError
@@ -186,14 +188,16 @@ class Worker:
         if self._failure is None:
             log.info("stopped")
             return FINE
-        return UNREACHABLE if isinstance(self._failure, UnreachableError) else FAULT
+        return UNREACHABLE if isinstance(self._failure, UnreachableError | KafkaConnectionError) else FAULT
 
     async def _run_app(self, app: StageApp) -> None:
         try:
             await app.start()
             await app._crashed.wait()
-            self.fail(app.crash_reason or RuntimeError("a Faust service crashed"))
-        except Exception as error:
+            error = app.crash_reason or RuntimeError("a Faust service crashed")
+        except Exception as raised:
+            error = raised
+        if not self._stop.is_set():  # what Faust stumbles over while it stops is nobody's loss
             self.fail(error)
 
     async def _beat(self) -> None:
