@@ -147,7 +147,7 @@ def activation(digest: str, from_ms: int | None = None) -> Activation:
     return Activation(digest=digest, from_ms=from_ms)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=512)
 def program_of(text: str, zone: str = ZONE) -> Program:
     """One pack's text, compiled."""
     return Program(read_rulebook({"pack.yaml": text}), BankCalendar(zone))

@@ -1,4 +1,4 @@
-"""Journals in order of time, generated: two customers, money and app events, within five days of a quarter's end."""
+"""Generated journals in order of time: two customers, money and app events, five days around a quarter's end."""
 
 from typing import Any
 
