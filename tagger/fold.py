@@ -45,7 +45,8 @@ class Fold:
         self._clock_ms = -NEVER
         self._late_before_day = 0
         self._sliding = tuple(_sliding_in(program.timed))
-        self._lateness_ms = (core.allowed_lateness_days + 1) * 86_400_000
+        # An opening event not yet late may still come from here on, however far the customer is ahead.
+        self._late_before_ms = -NEVER
         # The bank day last asked for: events come close together, and a look at two bounds is cheap.
         self._today = 0
         self._today_ms, self._tomorrow_ms = 0, 0
@@ -55,6 +56,7 @@ class Fold:
         if clock_ms is not None:
             self._clock_ms = clock_ms
             self._late_before_day = self._calendar.day_of(clock_ms) - self._core.allowed_lateness_days
+            self._late_before_ms = self._calendar.start_ms(self._late_before_day)
 
     def fold_event(self, state: CustomerState, event: CustomerEvent, is_new: bool) -> Fate:
         """Fold one event; `is_new` for a customer not seen before.
@@ -109,7 +111,7 @@ class Fold:
     def _update(self, state: CustomerState, event: CustomerEvent, occasion: Occasion) -> None:
         changed = 0
         if isinstance(event, Transaction):
-            flows_since = occasion.moment.now_ms - self._lateness_ms if self.program.flows_wanted else None
+            flows_since = self._late_before_ms if self.program.flows_wanted else None
             occasion.assets_fen = book(state, event, occasion.day, flows_since)
             changed = BALANCES
         elif isinstance(event, Profile) and (event.occurred_ms, event.event_id) > (
