@@ -97,13 +97,20 @@ class Seen:
     def tags(self) -> dict[str, list[bytes]]:
         return {customer: tags for live in self.live.values() for customer, tags in live.tags.items()}
 
+    def decided_log(self, partition: int) -> Log:
+        """What decide has read of a journal partition; a worker that is told to stop may leave ticks unread."""
+        next_offset = self.meta(partition).next_offset
+        unread = [value for offset, value in self.journal[partition] if offset >= next_offset]
+        assert all(isinstance(decode_record(value), Tick) for value in unread), "an event was not decided"
+        return self.journal[partition][: len(self.journal[partition]) - len(unread)]
+
     def fold(self, partition: int, batch_records: int) -> Folded:
         """Decide a journal partition again, in batches of any size."""
-        decided = Folded()
+        decided, log = Folded(), self.decided_log(partition)
         deciding = Partition(self.settings.core(), self.rulebooks.__getitem__, programs=self.programs)
         batch = deciding.batch()
-        last = len(self.journal[partition]) - 1
-        for count, (offset, value) in enumerate(self.journal[partition]):
+        last = len(log) - 1
+        for count, (offset, value) in enumerate(log):
             assert batch.fold(offset, decode_record(value))
             if count % batch_records == batch_records - 1 or count == last:
                 changes = batch.finish()
@@ -186,6 +193,6 @@ async def _inputs(pipeline: Pipeline) -> dict[SourcePartition, Input]:
             )
             found[topic, tp.partition] = Input(end, [], at.offset, told)
         async for record in read_topic(settings, settings.topic(topic)):
-            if record.value is not None or CONTROL_HEADER not in dict(record.headers):
+            if record.value is not None or dict(record.headers).get(CONTROL_HEADER) not in {b"begin", b"end"}:
                 found[topic, record.partition].records.append(record.offset)
     return found
