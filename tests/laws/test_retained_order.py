@@ -16,7 +16,10 @@ DAY = 1440
 PACK = """
 pack: p
 rules:
-  in: {after: {event: transactions, where: 'direction == "credit" and amount >= 100'}, within: 60d, when: retained < 0}
+  in:
+    after: {event: transactions, where: 'direction == "credit" and amount >= 100'}
+    within: 60d
+    when: retained < 0
 """
 movement = st.tuples(
     st.integers(0, 12 * DAY),
