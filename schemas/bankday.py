@@ -59,6 +59,10 @@ class BankCalendar:
             start = self._start_of_day[day] = epoch_ms(midnight)
         return start
 
+    def instant_ms(self, moment: datetime) -> int:
+        """Epoch milliseconds of a time; one without an offset is bank time."""
+        return epoch_ms(moment if moment.tzinfo is not None else moment.replace(tzinfo=self.zone))
+
     def local(self, ms: int) -> datetime:
         """An instant as an aware time with the bank's offset."""
         return (_EPOCH + timedelta(milliseconds=ms)).astimezone(self.zone)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from schemas.bankday import BankCalendar, epoch_ms
+from schemas.bankday import BankCalendar
 from schemas.deadletters import DeadLetter
 from schemas.decode import Decoder
 from schemas.events import INPUTS
@@ -176,4 +176,4 @@ def parse_time(text: str, calendar: BankCalendar) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"expected a date, a time like 1994-03-31 18:00, or RFC 3339, got {text!r}") from None
-    return epoch_ms(moment if moment.tzinfo else moment.replace(tzinfo=calendar.zone))
+    return calendar.instant_ms(moment)

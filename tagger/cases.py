@@ -5,15 +5,12 @@ records in order. It runs under all packs of the folder, without policy, as live
 """
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import msgspec
 
-from schemas.bankday import BankCalendar, epoch_ms
+from schemas.bankday import BankCalendar
 from schemas.convert import Rates, profile
 from schemas.events import Profile as ProfileModel
 from schemas.journal import (
@@ -30,9 +27,7 @@ from schemas.journal import (
     hash_event,
 )
 from schemas.rulepack import (
-    MONEY_NAMES,
     Case,
-    Expected,
     GivenAppEvent,
     GivenApproval,
     GivenFeedback,
@@ -41,6 +36,7 @@ from schemas.rulepack import (
     GivenTransaction,
     Pack,
 )
+from tagger.case_compare import feature_differences, tag_differences
 from tagger.episodes import tag_id
 from tagger.partition import Partition
 from tagger.program import Program
@@ -74,7 +70,10 @@ def run_case(program: Program, core: CoreSettings, pack: Pack, case: Case) -> Ca
         runner.give(given)
     watched = set(pack.rules if case.rules is None else case.rules)
     tags = [tag for tag in runner.tags if tag["rule"] in watched]
-    message = _compare_tags(case.expect, tags, runner.calendar) or _compare_features(pack, case, runner)
+    message = tag_differences(case.expect, tags, runner.calendar)
+    if case.features and not message:
+        values = runner.partition.measure(CUSTOMER, runner.now_ms)
+        message = feature_differences(pack.pack, case.features, values)
     return CaseResult(pack.pack, case.it, not message, message)
 
 
@@ -93,7 +92,7 @@ class _Runner:
 
     def give(self, given: GivenModel) -> None:
         """Fold one line of a case."""
-        at_ms = epoch_ms(_aware(given.at, self.calendar))
+        at_ms = self.calendar.instant_ms(given.at)
         self.now_ms = max(self.now_ms, at_ms)
         if type(given) in _RECORDS:
             self._events += 1
@@ -218,80 +217,3 @@ def _typed(name: str, value: Any) -> Any:
     if name in _INTEGERS:
         return int(value)
     return value == "true" if name in _BOOLEANS and value in ("true", "false") else value
-
-
-def _aware(moment: datetime, calendar: BankCalendar) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=calendar.zone)
-
-
-# Comparing
-
-
-def _compare_tags(expect: Sequence[Expected], tags: list[dict[str, Any]], calendar: BankCalendar) -> str:
-    """What differs; order within one instant is free."""
-    missing, extra = list(expect), list(tags)
-    problems: list[str] = []
-    for expected in expect:
-        found = next((tag for tag in extra if _is_same(expected, tag, calendar)), None)
-        if found is None:
-            continue
-        missing.remove(expected)
-        extra.remove(found)
-        problems += _differences(expected, found)
-    problems += [f"expected {_describe_expected(one, calendar)}, which did not come" for one in missing]
-    problems += [f"{_describe_tag(tag)} came, which was not expected" for tag in extra]
-    return "; ".join(problems)
-
-
-def _is_same(expected: Expected, tag: dict[str, Any], calendar: BankCalendar) -> bool:
-    at = calendar.format(epoch_ms(_aware(expected.at, calendar)))
-    same = (expected.change, expected.rule, at) == (tag["change"], tag["rule"], tag["at"])
-    return same and (expected.level is None or expected.level == tag["level"])
-
-
-def _differences(expected: Expected, tag: dict[str, Any]) -> Iterator[str]:
-    if expected.reason is not None and expected.reason != tag["reason"]:
-        yield f"{_describe_tag(tag)}: expected reason {expected.reason}, got {tag['reason']}"
-    for name, text in (expected.value or {}).items():
-        if name not in tag["value"]:
-            carried = ", ".join(tag["value"]) or "none"
-            yield f"{_describe_tag(tag)}: expected value {name}: {text}, got only {carried}"
-        elif not is_same_value(text, tag["value"][name]):
-            yield f"{_describe_tag(tag)}: expected value {name}: {text}, got {tag['value'][name]}"
-
-
-def is_same_value(text: str, printed: Any) -> bool:
-    """Whether a case's text means a printed value: numbers as numbers, `unknown` as null."""
-    if printed is None or text == "unknown":
-        return printed is None and text == "unknown"
-    if isinstance(printed, bool):
-        return text == ("true" if printed else "false")
-    try:
-        return Decimal(text) == Decimal(str(printed))
-    except InvalidOperation:
-        return text == str(printed)
-
-
-def _compare_features(pack: Pack, case: Case, runner: _Runner) -> str:
-    if not case.features:
-        return ""
-    values = runner.partition.measure(CUSTOMER, runner.now_ms)
-    problems: list[str] = []
-    for name, text in case.features.items():
-        column = name if name in MONEY_NAMES else f"{pack.pack}.{name}"
-        if column not in values:
-            problems.append(f"expected feature {name}: {text}, but the pack has no such feature")
-        elif not is_same_value(text, values[column]):
-            problems.append(f"expected feature {name}: {text}, got {values[column]}")
-    return "; ".join(problems)
-
-
-def _describe_expected(expected: Expected, calendar: BankCalendar) -> str:
-    at = calendar.format(epoch_ms(_aware(expected.at, calendar)))
-    level = "" if expected.level is None else f" level {expected.level}"
-    return f"{at} {expected.change} {expected.rule}{level}"
-
-
-def _describe_tag(tag: dict[str, Any]) -> str:
-    level = "" if tag["level"] is None else f" level {tag['level']}"
-    return f"{tag['at']} {tag['change']} {tag['rule']}{level} {tag['value']}"

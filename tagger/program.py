@@ -9,7 +9,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from schemas.bankday import BankCalendar, epoch_ms
+from schemas.bankday import BankCalendar
 from schemas.rulepack import LadderRule as LadderModel
 from schemas.rulepack import Pack, RuleModel
 from schemas.rulepack import SignalRule as SignalModel
@@ -304,9 +304,7 @@ def _measure(scope: PackScope, read: str) -> Measure:
 
 
 def _instant(moment: datetime | None, scope: PackScope) -> int | None:
-    if moment is None:
-        return None
-    return epoch_ms(moment if moment.tzinfo is not None else moment.replace(tzinfo=scope.calendar.zone))
+    return None if moment is None else scope.calendar.instant_ms(moment)
 
 
 def _offers(model: Any) -> dict[str | None, Offer]:
