@@ -81,22 +81,25 @@ async def feed_at(
     """Write the bank's next events at `rate` a second.
 
     Args:
-        produced: gets the time of day at which each was handed to the producer.
+        produced: gets the time of day at which each was ready to be sent, also when the producer is behind.
     """
     bank.go_live(rate)
+    waiting: list[Record] = []
     async with producing(bootstrap) as producer:
-        began, sent, pending = time.monotonic(), 0, set()
-        while (elapsed := time.monotonic() - began) < seconds:
-            due = int(elapsed * rate) - sent
-            if due > 0:
-                records = list(bank.records(due))
-                produced.extend([time.time()] * due)
-                sent += due
-                sending = asyncio.create_task(_send(producer, topic, records))
-                pending.add(sending)
-                sending.add_done_callback(pending.discard)
+        began, made, sending = time.monotonic(), 0, None
+        while waiting or made < int(rate * seconds):
+            due = int(min(time.monotonic() - began, seconds) * rate) - made
+            waiting += bank.records(due)
+            produced.extend([time.time()] * due)
+            made += due
+            # One send at a time: more of them would only queue in front of each other in the client.
+            if waiting and (sending is None or sending.done()):
+                if sending is not None:
+                    sending.result()
+                sending, waiting = asyncio.create_task(_send(producer, topic, waiting)), []
             await asyncio.sleep(_PACE_SECONDS)
-        await asyncio.gather(*pending)
+        if sending is not None:
+            await sending
 
 
 class TagReader:

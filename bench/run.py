@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -269,6 +270,8 @@ def run_bench(size: Size, results: Path, say: Say) -> Report:
         MissingPartError: no Java, Maven or Redis here.
     """
     size = replace(size, usual_events=min(size.usual_events, size.events))
+    # a topic just made has no leader for a moment, and every retry would be told
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagger-bench-")))
         kafka = stack.enter_context(KafkaBroker(heap="1g"))

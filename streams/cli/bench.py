@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def bench(events: int, customers: int, usual_events: int, live_seconds: float, results: Path | None) -> None:
     """Measure this machine: each stage, the whole pipeline, and the same job done in two other ways.
 
-    Starts a Kafka and a Redis of its own (Java, Maven and redis-server are needed), and takes about five minutes.
+    Starts a Kafka and a Redis of its own (Java, Maven and redis-server are needed), and takes five to ten minutes.
     Nothing else should run meanwhile. Works in a checkout; docs/benchmarks.md says how to read the figures.
     """
     if not (ROOT / "bench" / "run.py").is_file():
