@@ -6,6 +6,8 @@ something that input can bring about.
 
 from hashlib import blake2b
 
+import msgspec
+
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent, Feedback
 from schemas.tags import (
@@ -20,7 +22,8 @@ from schemas.tags import (
     RevokeReason,
     TagEvent,
 )
-from tagger.kinds.contract import Context, Environment, Occasion, RuleTerms
+from tagger.features.contract import Environment
+from tagger.kinds.contract import Context, Occasion, RuleTerms
 from tagger.state import CustomerState, Episode, RuleState, Watch
 
 LIFE: dict[EpisodeState | None, dict[Change, EpisodeState]] = {
@@ -178,14 +181,7 @@ def _offer(terms: RuleTerms, level: str | None, state: CustomerState) -> Offer |
     owner_id = None if state.attributes is None else state.attributes.owner_id
     if offer is None or owner_id is None:
         return offer
-    return Offer(
-        family=offer.family,
-        also=offer.also,
-        channel=offer.channel,
-        priority=offer.priority,
-        policy=offer.policy,
-        owner_id=owner_id,
-    )
+    return msgspec.structs.replace(offer, owner_id=owner_id)
 
 
 def _delivery(terms: RuleTerms, after: EpisodeState, context: Context) -> Delivery:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from schemas.tags import Evidence, Printed
 from tagger.expr.compile import Condition
-from tagger.kinds.contract import FIRST_NAME, Context, Environment, Measure, Occasion, RuleTerms
+from tagger.features.contract import FIRST_NAME, Environment
+from tagger.kinds.contract import Context, Measure, Occasion, RuleTerms
 from tagger.state import Watch
 
 

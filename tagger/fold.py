@@ -12,11 +12,12 @@ from typing import Literal
 from schemas.bankday import BankCalendar
 from schemas.journal import AppEvent, CustomerEvent, Profile, Transaction
 from tagger.features.balances import book
+from tagger.features.bits import BALANCES, PROFILE
 from tagger.features.contract import Feature, Moment
 from tagger.features.lookups import Derived
 from tagger.features.sliding import SlidingAggregate
 from tagger.kinds.contract import Context, Occasion
-from tagger.program import BALANCES, PROFILE, Program
+from tagger.program import Program
 from tagger.settings import CoreSettings
 from tagger.state import NEVER, CustomerState
 

@@ -3,34 +3,15 @@
 Compiled once, at activation; what a pack fixes is resolved here, so that folding an event walks tuples.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
-from fractions import Fraction
-from typing import Any
-
 from schemas.bankday import BankCalendar
-from schemas.rulepack import LadderRule as LadderModel
-from schemas.rulepack import Pack, RuleModel
-from schemas.rulepack import SignalRule as SignalModel
-from schemas.tags import Offer
-from tagger.expr.compile import compile_expression, referenced_names
-from tagger.expr.scope import Name, Scope, Type, exact
-from tagger.features.build import LadderShape, PackScope, build_feature, compile_where
+from tagger.compiler import compile_packs
+from tagger.features.bits import FeatureBits
 from tagger.features.closings import Balance
 from tagger.features.contract import Feature, Update
-from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
-from tagger.kinds.contract import RETAINED, EventPattern, Measure, Rule, RuleTerms
-from tagger.kinds.ladder import LadderRule
+from tagger.features.lookups import ActiveRule, Attribute, LevelOf
 from tagger.kinds.signal import SignalRule
-from tagger.printing import printer
 from tagger.rulebook import Rulebook
-from tagger.state import NEVER
 
-# Bits of `Occasion.changed`: balances, the profile, then one a feature state.
-BALANCES = 1
-PROFILE = 2
-_FIRST_FEATURE_BIT = 2
 _UNTIMED = (Balance, LevelOf, ActiveRule, Attribute)
 ALL_SOURCES = ("transactions", "app_events", "profiles", "approvals", "feedback")
 
@@ -40,7 +21,9 @@ class Program:
 
     Attributes:
         name: `version:digest` as tags carry it.
+        digest: the rulebook's.
         features: all features by `pack.feature`, in the packs' order.
+        printers: how to print each feature, one a part.
         rules: all rules, a rule after those whose level or episode it reads.
         updaters: by kind of event, what it may update with the bits that changes set, each state once.
         timed: the features that rules read and that may change by passing time.
@@ -52,17 +35,13 @@ class Program:
     def __init__(self, rulebook: Rulebook, calendar: BankCalendar) -> None:
         self.name = rulebook.name
         self.digest = rulebook.digest
-        self.features: dict[str, Feature] = {}
-        self.printers: dict[str, list[Any]] = {}
-        self._bits: dict[int, int] = {}
-        self._definitions: dict[int, str] = {}
-        compiler = _Compiler(self, rulebook.packs, calendar)
-        self.rules: tuple[Rule, ...] = compiler.compile()
-        self.updaters = {source: self._updaters(source) for source in ALL_SOURCES}
+        compiled = compile_packs(rulebook.packs, calendar)
+        self.features, self.printers, self.rules = compiled.features, compiled.printers, compiled.rules
+        self.updaters = {source: self._updaters(source, compiled.bits) for source in ALL_SOURCES}
         read = {feature.name: feature for rule in self.rules for feature in rule.terms.features}
         self.timed = tuple(feature for feature in read.values() if not isinstance(feature, _UNTIMED))
         self.timed_rules = tuple(rule for rule in self.rules if rule.has_timers)
-        self.daily = compiler.reads_today
+        self.daily = compiled.reads_today
         self.flows_wanted = any(isinstance(rule, SignalRule) and rule.reads_retained for rule in self.rules)
         # Rules a kind of event must lead to even when no feature changed, with the bits they depend on.
         self.candidates = {
@@ -70,257 +49,11 @@ class Program:
             for source in ALL_SOURCES
         }
 
-    def bit_of(self, feature: Feature) -> int:
-        """The bit set when the feature's state changes."""
-        if feature.key == 0:
-            return PROFILE if isinstance(feature, Attribute) else BALANCES
-        if self._definitions.setdefault(feature.key, feature.definition) != feature.definition:
-            raise ValueError(
-                f"two features share the hash {feature.key:08x}: {feature.definition!r} and "
-                f"{self._definitions[feature.key]!r}; word one of them differently"
-            )
-        return self._bits.setdefault(feature.key, 1 << (len(self._bits) + _FIRST_FEATURE_BIT))
-
-    def _updaters(self, source: str) -> tuple[tuple[Update, int], ...]:
+    def _updaters(self, source: str, bits: FeatureBits) -> tuple[tuple[Update, int], ...]:
         by_key = {feature.key: feature for feature in self.features.values() if feature.source == source}
-        return tuple((feature.update, self.bit_of(feature)) for feature in by_key.values())
+        return tuple((feature.update, bits.of(feature)) for feature in by_key.values())
 
     @property
     def feature_keys(self) -> dict[int, Feature]:
         """Stateful features by key."""
         return {feature.key: feature for feature in self.features.values() if feature.key}
-
-
-class _Compiler:
-    """Compiles packs into a program's rules, ladders first where others read their level."""
-
-    def __init__(self, program: Program, packs: Sequence[Pack], calendar: BankCalendar) -> None:
-        self._program, self._packs, self._calendar = program, packs, calendar
-        self._ladders: dict[str, LadderShape] = {}
-        self._depends: dict[str, int] = {}
-        self._sources: dict[str, frozenset[str]] = {}
-        self.reads_today = False
-
-    def compile(self) -> tuple[Rule, ...]:
-        scopes = {pack.pack: PackScope(pack.pack, pack.settings, self._calendar) for pack in self._packs}
-        rules: dict[str, Rule] = {}
-        waiting = [(pack, name, rule) for pack in self._packs for name, rule in pack.rules.items()]
-        pending = [(pack, name, model) for pack in self._packs for name, model in pack.features.items()]
-        owners = {name: pack.pack for pack, name, _ in waiting}
-        while waiting or pending:
-            built = [item for item in pending if self._is_ready(item, scopes, rules)]
-            for pack, name, model in built:
-                build_feature(scopes[pack.pack], name, model, self._ladders)
-            pending = [item for item in pending if item not in built]
-            unbuilt = {pack.pack for pack, _, _ in pending}
-            ready = [item for item in waiting if item[0].pack not in unbuilt or self._reads_built(item, pending)]
-            if not built and not ready:
-                raise ValueError(f"rules that read each other in a circle: {sorted(owners)}")
-            for pack, name, rule in ready:
-                rules[name] = self._rule(scopes[pack.pack], name, rule)
-            waiting = [item for item in waiting if item not in ready]
-        for pack in self._packs:
-            for name, feature in scopes[pack.pack].features.items():
-                self._program.features[f"{pack.pack}.{name}"] = feature
-                names = scopes[pack.pack].names
-                parts = [f"{name}.{part}" for part in feature.parts] or [name]
-                self._program.printers[f"{pack.pack}.{name}"] = [printer(names[part].type) for part in parts]
-        return tuple(rules.values())
-
-    def _is_ready(
-        self, item: tuple[Pack, str, Any], scopes: Mapping[str, PackScope], rules: Mapping[str, Rule]
-    ) -> bool:
-        pack, _, model = item
-        if model.verb in ("level", "active"):
-            return model.rule in rules
-        if model.verb == "expr":
-            own = {name.split(".")[0] for name in referenced_names(model.text)} & set(pack.features)
-            return own <= set(scopes[pack.pack].features)
-        return True
-
-    def _reads_built(self, item: tuple[Pack, str, RuleModel], pending: Sequence[tuple[Pack, str, Any]]) -> bool:
-        pack, _, rule = item
-        unbuilt = {name for other, name, _ in pending if other.pack == pack.pack}
-        read = {name.split(".")[0] for text in _texts(rule) for name in referenced_names(text)}
-        return not read & unbuilt
-
-    def _rule(self, scope: PackScope, name: str, model: RuleModel) -> Rule:
-        if isinstance(model, LadderModel):
-            return self._ladder(scope, name, model)
-        assert isinstance(model, SignalModel)
-        return self._signal(scope, name, model)
-
-    def _signal(self, scope: PackScope, name: str, model: SignalModel) -> SignalRule:
-        features, reading = scope.reading(*_texts(model), model.refresh)
-        if model.after is not None:
-            reading = _with_retained(reading)
-        when = compile_expression(model.when, reading, Type.BOOLEAN)
-        until = None if model.until is None else compile_expression(model.until, reading, Type.BOOLEAN)
-        after = None if model.after is None else self._pattern(scope, model.after)
-        expressions = [when, *([until] if until else [])]
-        reads_retained = any("retained" in expression.reads for expression in expressions)
-        terms = self._terms(scope, name, model, features, reading, expressions, after)
-        if reads_retained:
-            terms = replace(terms, depends=terms.depends | BALANCES)
-            self._depends[name] = terms.depends
-        return SignalRule(
-            terms=terms,
-            when=when,
-            until=until,
-            after=after,
-            within_ms=model.within_ms or 0,
-            reads_retained=reads_retained,
-        )
-
-    def _ladder(self, scope: PackScope, name: str, model: LadderModel) -> LadderRule:
-        features, reading = scope.reading(*_texts(model), model.refresh)
-        levels = tuple(model.levels)
-        by = None if model.by is None else compile_expression(model.by, reading, None)
-        otherwise = model.otherwise is not None
-        if by is None:
-            conditions = tuple(
-                None if index == 0 and otherwise else compile_expression(str(text), reading, Type.BOOLEAN)
-                for index, text in enumerate(model.levels.values())
-            )
-            cuts: tuple[int | Fraction, ...] = ()
-            expressions = [condition for condition in conditions if condition is not None]
-        else:
-            conditions = ()
-            cuts = tuple(
-                -NEVER if index == 0 and otherwise else exact(cut, by.type)  # type: ignore[arg-type]
-                for index, cut in enumerate(model.levels.values())
-            )
-            expressions = [by]
-        kind = Type.NUMBER if by is None else by.type
-        self._ladders[name] = LadderShape(levels, cuts, kind)
-        return LadderRule(
-            terms=self._terms(scope, name, model, features, reading, expressions, None),
-            levels=levels,
-            by=by,
-            cuts=cuts,
-            conditions=conditions,
-            otherwise=otherwise,
-            leave_below=None if model.leave_below is None else Fraction(model.leave_below),
-            silent=frozenset(model.silent),
-            print_cut=printer(kind),
-        )
-
-    def _pattern(self, scope: PackScope, model: Any) -> EventPattern:
-        where, _ = compile_where(model.event, model.where, scope.settings, self._calendar)
-        return EventPattern(model.event, where)
-
-    def _terms(
-        self,
-        scope: PackScope,
-        name: str,
-        model: Any,
-        features: tuple[Feature, ...],
-        reading: Scope,
-        expressions: Sequence[Any],
-        after: EventPattern | None,
-    ) -> RuleTerms:
-        converts = converts_when = None
-        if model.converts is not None and model.converts.event is not None:
-            converts = self._pattern(scope, model.converts)
-        elif model.converts is not None:
-            converts_when = compile_expression(model.converts.when, reading, Type.BOOLEAN)
-            expressions = [*expressions, converts_when]
-        self.reads_today |= any(expression.uses_today for expression in expressions)
-        names = dict.fromkeys(
-            read for expression in expressions for read in expression.reads if read != "retained"
-        )
-        if model.refresh is not None:
-            names.setdefault(model.refresh)
-        self._depends[name] = self._bits(features)
-        self._sources[name] = self._needed_sources(features, after, converts)
-        return RuleTerms(
-            name=name,
-            pack=scope.pack,
-            features=features,
-            measures=tuple(_measure(scope, read) for read in names),
-            shadow=model.mode == "shadow",
-            valid=(
-                _instant(model.valid and model.valid.from_, scope),
-                _instant(model.valid and model.valid.to, scope),
-            ),
-            for_ms=model.for_ms or 0,
-            expires_ms=model.expires_ms,
-            cooldown_ms=model.cooldown_ms or 0,
-            refresh=None if model.refresh is None else list(names).index(model.refresh),
-            converts=converts,
-            converts_when=converts_when,
-            need=model.need,
-            offers=_offers(model),
-            sources=self._sources[name],
-            depends=self._depends[name],
-        )
-
-    def _bits(self, features: Iterable[Feature]) -> int:
-        bits = 0
-        for feature in features:
-            if isinstance(feature, Derived):
-                bits |= self._bits(feature.features)
-            elif isinstance(feature, LevelOf | ActiveRule):
-                bits |= self._depends[feature.rule]
-            else:
-                bits |= self._program.bit_of(feature)
-        return bits
-
-    def _needed_sources(
-        self, features: Iterable[Feature], after: EventPattern | None, converts: EventPattern | None
-    ) -> frozenset[str]:
-        sources = {"feedback", "approvals"}
-        sources |= {pattern.source for pattern in (after, converts) if pattern is not None}
-        for feature in features:
-            if isinstance(feature, Derived):
-                sources |= self._needed_sources(feature.features, None, None)
-            elif isinstance(feature, LevelOf | ActiveRule):
-                sources |= self._sources[feature.rule]
-        return frozenset(sources)
-
-
-def _texts(model: RuleModel) -> list[str]:
-    """Every expression of a rule that is read over measured names."""
-    texts: list[str | None] = []
-    if isinstance(model, SignalModel):
-        texts += [model.when, model.until]
-    if isinstance(model, LadderModel):
-        texts += [model.by]
-        if model.by is None:
-            texts += [str(text) for level, text in model.levels.items() if level != model.otherwise]
-    if model.converts is not None:
-        texts.append(model.converts.when)
-    return [text for text in texts if text is not None]
-
-
-def _with_retained(reading: Scope) -> Scope:
-    retained = Name(Type.NUMBER, True, f"env[{RETAINED}]")
-    return Scope({**reading.names, "retained": retained}, reading.settings, reading.today, reading.parameters)
-
-
-def _measure(scope: PackScope, read: str) -> Measure:
-    known = scope.names[read]
-    return Measure(read, known.feature, known.part, printer(known.type))
-
-
-def _instant(moment: datetime | None, scope: PackScope) -> int | None:
-    return None if moment is None else scope.calendar.instant_ms(moment)
-
-
-def _offers(model: Any) -> dict[str | None, Offer]:
-    offers: dict[str | None, Offer] = {}
-    if model.offer is not None:
-        offers[None] = _offer(model.offer)
-    for level, offer in getattr(model, "offers", {}).items():
-        offers[level] = _offer(offer)
-    return offers
-
-
-def _offer(model: Any) -> Offer:
-    return Offer(
-        family=model.family,
-        also=tuple(model.also),
-        channel=model.channel,
-        priority=model.priority,
-        policy=model.policy,
-    )

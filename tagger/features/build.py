@@ -15,7 +15,7 @@ from tagger.expr.fields import FIELDS, PROFILE_FIELDS, RecordCalendar, record_sc
 from tagger.expr.scope import Name, Scope, Type
 from tagger.features.aggregates import DayAggregate, DaysSince
 from tagger.features.closings import AverageBalance, Balance, ExtremeBalance
-from tagger.features.contract import Feature, Where
+from tagger.features.contract import FIRST_NAME, TODAY, Feature, Where
 from tagger.features.definition import canonical, definition_key
 from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
 from tagger.features.sliding import SlidingAggregate
@@ -23,7 +23,6 @@ from tagger.features.top import Top
 from tagger.features.windows import DayWindow
 
 Settings = Mapping[str, Decimal | Mapping[str, Decimal]]
-FIRST_NAME = 2
 _ANY_DAY = 1
 
 
@@ -66,10 +65,7 @@ class PackScope:
             self.names[name] = Measured(attribute, None, known.type, True, known.item, known.words)
 
     def reading(self, *texts: str | None) -> tuple[tuple[Feature, ...], Scope]:
-        """The features that expressions read, and the scope in which to compile them all.
-
-        An environment is `[today, retained, value of each feature …]` (tagger.kinds.contract).
-        """
+        """The features that expressions read, and the scope in which to compile them all."""
         read: dict[str, Feature] = {}
         for text in texts:
             for name in referenced_names(text) if text is not None else ():
@@ -77,7 +73,7 @@ class PackScope:
                     read.setdefault(self.names[name].feature.name, self.names[name].feature)
         places = {name: FIRST_NAME + index for index, name in enumerate(read)}
         names = {name: self._name(known, places) for name, known in self.names.items()}
-        return tuple(read.values()), Scope(names, self.settings, today="env[0]")
+        return tuple(read.values()), Scope(names, self.settings, today=f"env[{TODAY}]")
 
     def _name(self, known: Measured, places: Mapping[str, int]) -> Name:
         read = f"env[{places.get(known.feature.name, 0)}]"

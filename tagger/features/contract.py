@@ -10,6 +10,11 @@ from tagger.state import CustomerState
 
 Where = Callable[[Any], Any]
 
+Environment = list[Any]
+"""What expressions read: today, what a watch has retained, then the value of each feature read."""
+TODAY, RETAINED, FIRST_NAME = 0, 1, 2
+"""Where an environment's parts stand; measured values from `FIRST_NAME` on."""
+
 
 @dataclass(slots=True)
 class Moment:

@@ -8,17 +8,10 @@ from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from schemas.tags import Offer, TagEvent
 from tagger.expr.compile import Expression
-from tagger.features.contract import Feature, Moment
+from tagger.features.contract import Environment, Feature, Moment
 from tagger.features.lookups import Derived
 from tagger.printing import Print
 from tagger.state import CustomerState
-
-# The places every rule's environment begins with; measured names follow.
-TODAY = 0
-RETAINED = 1
-FIRST_NAME = 2
-
-Environment = list[Any]
 
 
 @dataclass(slots=True)

@@ -14,7 +14,8 @@ from schemas.tags import Evidence, Printed, RevokeReason
 from tagger.episodes import change_episode, is_converted, is_late_reason, open_episode
 from tagger.evidence import measured, trace
 from tagger.expr.compile import Condition, Expression
-from tagger.kinds.contract import Context, Environment, Occasion, RuleTerms
+from tagger.features.contract import Environment
+from tagger.kinds.contract import Context, Occasion, RuleTerms
 from tagger.printing import Print
 from tagger.state import CustomerState, RuleState
 

@@ -13,7 +13,8 @@ from tagger.episodes import change_episode, is_converted, is_late_reason, open_e
 from tagger.evidence import measured, trace
 from tagger.expr.compile import Expression
 from tagger.features.balances import flow_after
-from tagger.kinds.contract import RETAINED, Context, Environment, EventPattern, Occasion, RuleTerms
+from tagger.features.contract import RETAINED, Environment
+from tagger.kinds.contract import Context, EventPattern, Occasion, RuleTerms
 from tagger.printing import print_money, print_number
 from tagger.state import MAX_WATCHES, CustomerState, RuleState, Watch
 
