@@ -18,7 +18,7 @@ _PACE_SECONDS = 0.01
 
 
 class _Cause(msgspec.Struct):
-    event_id: str
+    event_id: str | None = None  # a deadline brought the tag about
 
 
 class _Tag(msgspec.Struct):
@@ -135,7 +135,8 @@ class TagReader:
             now = time.time()
             for records in fetched.values():
                 for record in records:
-                    number = number_of(_TAG.decode(record.value).cause.event_id) - first_event
+                    event_id = _TAG.decode(record.value).cause.event_id
+                    number = -1 if event_id is None else number_of(event_id) - first_event
                     if 0 <= number < len(produced):
                         latencies.append(now - produced[number])
 

@@ -173,6 +173,8 @@ class Run:
                 await feed_at(self._bootstrap, self._bank, topic, rate, seconds, produced)
                 share = (cpu_seconds(child.pid) - cpu) / (time.monotonic() - began)
                 await asyncio.sleep(settle)
+                if reading.done():
+                    reading.result()
                 reading.cancel()
         return Latency.of(measured, rate=len(produced) / seconds, cpu_share=share)
 
