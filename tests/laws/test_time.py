@@ -39,11 +39,18 @@ def test_tags_do_not_depend_on_the_spacing_of_ticks(plan: list[Any], random: lis
 
 # The clock
 
+MONEY, APP = ("bank.transactions", 0), ("bank.app-events", 0)
 sources = st.tuples(st.sampled_from(["bank.transactions", "bank.app-events", "bank.profiles"]), st.integers(0, 1))
 told = st.tuples(sources, st.none() | st.integers(0, 100), st.booleans())
 
 
 @given(st.lists(told, max_size=25), st.integers(1, 2), st.integers(1, 2))
+@example(
+    # A source that had ended begins again, far behind.
+    [(MONEY, 50, False), (APP, 100, False), (MONEY, 50, True), (MONEY, 60, False)],
+    1,
+    1,
+)
 def test_the_clock_is_the_slowest_open_sources_and_never_falls(
     story: list[Any], money_of: int, app_of: int
 ) -> None:

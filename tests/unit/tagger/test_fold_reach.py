@@ -59,3 +59,56 @@ def test_late_money_moves_the_balance_from_its_own_day_and_no_other_window() -> 
     assert values == {"assets": "140.00", "current": "140.00", "term": "0.00", "wealth": "0.00", "loan": "0.00",
                       "p.n": "1", "p.last": "4", "p.avg": "140.00"}  # fmt: skip
     assert (result.clock.fates["bank.transactions-0"].late, result.tags) == (1, [])
+
+
+def test_each_window_turns_on_its_own_day_without_another_event() -> None:
+    pack = """
+    pack: p
+    features:
+      lowest: {low: assets, over: 3d}
+      highest: {high: assets, over: 3d}
+      mean: {average_balance: assets, over: 3d}
+      mean_before: {average_balance: assets, over: month, previous: true}
+      before: {sum: amount, of: transactions, over: month, previous: true}
+      running: {sum: amount, of: transactions, over: month}
+      two: {count: transactions, over: 2mo}
+      days: {count: transactions, over: 2d}
+      seen: {top: product_id, of: app_events, over: 2d}
+      since: {days_since: transactions}
+      hours: {count: app_events, over: 30h}
+    rules:
+      lowest: {when: lowest < 10}
+      highest: {when: highest > 20}
+      mean: {when: mean >= 20}
+      mean-before: {when: mean_before > 18}
+      before: {when: before > 0}
+      running: {when: running > 0}
+      two: {when: two > 0}
+      days: {when: days > 0}
+      seen: {when: seen.count >= 1}
+      since: {when: since >= 3}
+      hours: {when: hours >= 1}
+    """
+    records = [
+        money("2026-03-02 09:00", 30, "t1", after=30),
+        money("2026-03-02 10:00", -10, "t2"),
+        app("2026-03-02 11:00", "a1", product="P"),
+    ]
+    by_rule: dict[str, list[tuple[str, str]]] = {}
+    for when, change, rule in run([*records, *ticks("2026-07-01 00:00")], pack).brief():
+        by_rule.setdefault(rule, []).append((change, when))
+    assert by_rule == {
+        # Nothing, nothing and 20 in the three days up to 2 March; the 30 stood at no day's end.
+        "lowest": [("opened", "2026-03-02 09:00:00"), ("revoked", "2026-03-04 00:00:00")],
+        "highest": [("opened", "2026-03-02 09:00:00"), ("revoked", "2026-03-02 10:00:00")],
+        "mean": [("opened", "2026-03-04 00:00:00")],
+        # 30 of March's 31 days ended with 20.
+        "mean-before": [("opened", "2026-04-01 00:00:00")],
+        "before": [("opened", "2026-04-01 00:00:00"), ("revoked", "2026-05-01 00:00:00")],
+        "running": [("opened", "2026-03-02 09:00:00"), ("revoked", "2026-04-01 00:00:00")],
+        "two": [("opened", "2026-03-02 09:00:00"), ("revoked", "2026-05-01 00:00:00")],
+        "days": [("opened", "2026-03-02 09:00:00"), ("revoked", "2026-03-04 00:00:00")],
+        "seen": [("opened", "2026-03-02 11:00:00"), ("revoked", "2026-03-04 00:00:00")],
+        "since": [("opened", "2026-03-05 00:00:00")],
+        "hours": [("opened", "2026-03-02 11:00:00"), ("revoked", "2026-03-03 17:00:00")],
+    }
