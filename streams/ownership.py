@@ -116,6 +116,7 @@ class Ownership:
         self._lanes: dict[TopicPartition, Lane] = {}
         self._claim: Claim | None = None
         self.is_stopping = False
+        self._is_between_generations = False
         self._fences_in_a_row = 0
         self._fenced_at = 0.0
         self._background: set[asyncio.Task[None]] = set()
@@ -155,6 +156,7 @@ class Ownership:
 
     async def revoke(self) -> None:
         """Stop intake and bring every lane to rest, bounded by a third of the rebalance timeout."""
+        self._is_between_generations = True
         await asyncio.gather(*(lane.suspend() for lane in self._lanes.values()))
 
     async def assign(self, tps: Iterable[TopicPartition], claim: Claim) -> None:
@@ -170,6 +172,7 @@ class Ownership:
         for tp in [tp for tp in self._lanes if tp not in kept]:
             self._in_background(self._lanes.pop(tp).close())
         self._claim = claim
+        self._is_between_generations = False
         for tp in sorted(assigned - kept):
             lane = Lane(tp, self.stage, intake, self._settings, fail=self._fail, fenced=self._on_fenced)
             self._lanes[tp] = lane
@@ -185,7 +188,14 @@ class Ownership:
         )
 
     async def resume(self) -> None:
-        """Go on with the lanes that were kept, each where it was; after `assign`, once records may flow."""
+        """Go on with the lanes that were kept, each where it was; after `assign`, once records may flow.
+
+        Faust may still be resuming one generation when the next has revoked it: what is sought then is lost with
+        that generation's positions, and a lane that believes it flows does not seek again. On a group without
+        offsets the partition would stand still for good.
+        """
+        if self._is_between_generations:
+            return
         await asyncio.gather(*(lane.resume() for lane in self._lanes.values()))
 
     async def stop(self) -> None:

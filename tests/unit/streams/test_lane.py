@@ -166,6 +166,20 @@ async def test_a_fetch_lost_on_the_way_is_read_again(setting: Setting) -> None:
     await until(lambda: setting.stage.done == [0, 1, 2, 3, 4, 5])
 
 
+async def test_a_resume_that_comes_late_leaves_the_seek_to_the_next_generation(setting: Setting) -> None:
+    """Faust resumes the first generation when the second has revoked already: positions sought then are lost."""
+    await setting.own(FIRST)
+    await setting.owners.revoke()
+    before = len(setting.intake.seeks)
+    await setting.owners.resume()
+    assert len(setting.intake.seeks) == before
+    await setting.owners.assign((TP,), Claim("me", 2))
+    await setting.owners.resume()
+    assert [seek[:2] for seek in setting.intake.seeks[before:]] == [(TP, 0)]
+    setting.deliver(0, 3)
+    await until(lambda: setting.stage.done == [0, 1, 2])
+
+
 async def test_a_revoke_awaits_the_batch_in_flight(setting: Setting) -> None:
     async def work(_records: Sequence[ConsumerRecord]) -> None:
         await asyncio.sleep(0.05)
