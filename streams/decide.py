@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from aiokafka import ConsumerRecord, TopicPartition
 
 from schemas.journal import Activation, JournalRecord, decode_record
+from streams import failpoints
 from streams.app import group_of
 from streams.clients import committed_offsets, offset_ranges
 from streams.lane import name_of
@@ -101,6 +102,8 @@ class DecideTask:
         """
         await self._unit.fence()
         restored = await restore(self._settings, self._changelog)
+        if failpoints.armed:
+            await failpoints.reach("decide.after-restore")
         await self._rulebooks.refresh()
         partition = self._make_partition(
             self._settings.core(), self._rulebooks.files, customers=restored.customers, meta=restored.meta
@@ -113,6 +116,8 @@ class DecideTask:
         """Fold a fetch, in as many transactions as its size asks for."""
         partition = self._partition
         assert partition is not None, "take_over() comes before process()"
+        if failpoints.armed:
+            await failpoints.reach("decide.before-decode")
         settings = self._settings
         batch = partition.batch(MAX_CUSTOMERS)
         folded = 0
@@ -141,8 +146,14 @@ class DecideTask:
 
     async def _commit(self, partition: Partition, batch: Batch) -> Batch:
         changes = batch.finish()
+        if failpoints.armed:
+            await failpoints.reach("decide.after-fold")
         await self._write(changes)
+        if failpoints.armed:
+            await failpoints.reach("decide.before-merge")
         partition.merge(changes)
+        if failpoints.armed:
+            await failpoints.reach("decide.after-merge")
         await asyncio.sleep(0)
         return partition.batch(MAX_CUSTOMERS)
 

@@ -23,6 +23,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from schemas.deadletters import encode_dead_letter
 from schemas.decode import Decoder
 from schemas.journal import encode_record
+from streams import failpoints
 from streams.app import group_of
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.lane import Fetch, name_of
@@ -93,9 +94,12 @@ class IngestTask:
             PositionError: the input no longer holds what was not read yet.
         """
         await self._unit.fence()
+        if failpoints.armed:
+            await failpoints.reach("ingest.before-position")
         settings, tp = self._settings, self._tp
         self._counts = await partition_counts(settings, [tp.topic, self._journal, self._dead_letters])
-        self._ticks = Ticks(settings.tick_seconds, self._journal, self._counts[self._journal])
+        clock = asyncio.get_running_loop().time
+        self._ticks = Ticks(settings.tick_seconds, self._journal, self._counts[self._journal], clock)
         source = self._source = Source(
             tp.topic.removeprefix(settings.topic_prefix),
             tp.partition,
@@ -128,7 +132,11 @@ class IngestTask:
         assert isinstance(records, Fetch)
         source = self._ready()
         await self._let_others_catch_up()
+        if failpoints.armed:
+            await failpoints.reach("ingest.before-decode")
         state, ingested = source.read(self._state, records, self._now_ms())
+        if failpoints.armed:
+            await failpoints.reach("ingest.after-decode")
         await self._commit(source.skip_to(state, records.end), ingested)
 
     async def idle(self, caught_up: bool) -> None:
@@ -137,6 +145,8 @@ class IngestTask:
         state = source.catch_up(self._state, self._now_ms()) if caught_up else self._state
         assert self._ticks is not None
         if self._ticks.is_due(source.make_tick(state)):
+            if failpoints.armed:
+                await failpoints.reach("ingest.before-tick")
             await self._commit(state, Ingested([], [], False))
 
     async def release(self) -> None:
@@ -154,6 +164,8 @@ class IngestTask:
                 ticks.append(transaction, tick)
             transaction.offsets(self._group, {self._tp: (offset, state.to_metadata())})
             await transaction.commit()
+        if failpoints.armed:
+            await failpoints.reach("ingest.before-merge")
         if tick is not None and is_due:
             ticks.told(tick)
         if ingested.dead_letters:

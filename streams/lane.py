@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams import failpoints
 from streams.clients import UnreachableError
 from streams.settings import Settings
 from streams.unit import FencedError, OutcomeUnknownError
@@ -32,6 +33,9 @@ BACKOFF_SECONDS = (0.1, 10.0)
 """Least and most between two take-overs of a lane; doubled each time in a row."""
 FETCHES_WAITING = 1
 """Fetches a lane holds beside the one in process: enough to never run dry, one `fetch_bytes` of memory."""
+REREAD_SECONDS = 10.0
+"""After so long without a fetch and without being told that there is nothing to read, the lane seeks anew: the
+last fetch before a lull may be lost in a buffer, and no later one would show the gap."""
 REVOKE_SECONDS = 8.0
 """How long a revoke waits for a batch in flight before it is cancelled."""
 REBALANCE_SECONDS = 30.0
@@ -216,22 +220,38 @@ class Lane:
 
     async def _serve(self, task: "Task") -> None:
         try:
-            await self._read_from(await task.take_over())
+            if failpoints.armed:
+                await failpoints.reach("lane.before-take-over")
+            position = await task.take_over()
+            if failpoints.armed:
+                await failpoints.reach("lane.after-take-over")
+            await self._read_from(position)
             log.info(
                 "taken over",
                 extra={"stage": self._stage.name, "partition": name_of(self.tp), "offset": self._position},
             )
+            told_at = time.monotonic()
             while True:
                 fetch = await self._next()
+                caught_up = self._intake.is_caught_up(self.tp, self._expected, self._epoch)
+                if fetch is not None or caught_up:
+                    told_at = time.monotonic()
+                elif time.monotonic() - told_at > REREAD_SECONDS:
+                    told_at = time.monotonic()
+                    await self._read_from(self._expected)
                 if fetch is None:
-                    await task.idle(self._intake.is_caught_up(self.tp, self._expected, self._epoch))
+                    await task.idle(caught_up)
                 else:
                     await task.process(fetch)
                     self._position = fetch.end
         finally:
             self._position, self._flowing = None, False
             self._waiting.clear()
-            await task.release()
+            try:
+                if failpoints.armed:
+                    await failpoints.reach("lane.before-release")
+            finally:
+                await task.release()
 
     async def _read_from(self, offset: int) -> None:
         epoch = self._epoch = next(_epochs)

@@ -23,6 +23,7 @@ from typing import Literal, Protocol
 
 from aiokafka import ConsumerRecord, TopicPartition
 
+from streams import failpoints
 from streams.lane import Fetch, Intake, Lane, name_of
 from streams.settings import Settings
 
@@ -157,12 +158,18 @@ class Ownership:
     async def revoke(self) -> None:
         """Stop intake and bring every lane to rest, bounded by a third of the rebalance timeout."""
         self._is_between_generations = True
+        if failpoints.armed:
+            await failpoints.reach("ownership.before-revoke")
         await asyncio.gather(*(lane.suspend() for lane in self._lanes.values()))
+        if failpoints.armed:
+            await failpoints.reach("ownership.after-revoke")
 
     async def assign(self, tps: Iterable[TopicPartition], claim: Claim) -> None:
         """Keep what is still ours, drop what is not, begin to take over what is new. Returns at once."""
         intake = self._intake
         assert intake is not None, "attach() comes before assign()"
+        if failpoints.armed:
+            await failpoints.reach("ownership.before-assign")
         if self.is_stopping:
             return
         assigned = set(tps)
@@ -186,6 +193,8 @@ class Ownership:
                 "new": _names(assigned - kept),
             },
         )
+        if failpoints.armed:
+            await failpoints.reach("ownership.after-assign")
 
     async def resume(self) -> None:
         """Go on with the lanes that were kept, each where it was; after `assign`, once records may flow.
@@ -218,6 +227,8 @@ class Ownership:
         asked_under = self._claim
         await asyncio.sleep(delay)
         if self._intake is not None and self._claim == asked_under and self._lanes:
+            if failpoints.armed:
+                await failpoints.reach("ownership.before-rejoin")
             await self._intake.rejoin()
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:

@@ -20,6 +20,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
 from schemas.bankday import BankCalendar
+from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.lane import Fetch, name_of
 from streams.ownership import StageName
@@ -78,6 +79,8 @@ class ProjectTask:
     async def take_over(self) -> int:
         """Fence, compare what Redis says with what Kafka says, and clear the partition's view if they differ."""
         await self._unit.fence()
+        if failpoints.armed:
+            await failpoints.reach("project.before-position")
         counts = await partition_counts(self._settings, [self._tp.topic])
         self._redis = Redis.from_url(
             self._settings.redis_url,
@@ -98,6 +101,8 @@ class ProjectTask:
 
     async def _rebuild(self, view: RedisView, start: int) -> None:
         await view.clear(self._tp.partition)
+        if failpoints.armed:
+            await failpoints.reach("project.after-clear")
         await view.begin(self._tp.partition, start)
 
     async def process(self, records: Sequence[ConsumerRecord]) -> None:
@@ -112,7 +117,11 @@ class ProjectTask:
             rows = (self._row(record) for record in last.values())
             return view.write(self._tp.partition, rows, self._position, end)
 
+        if failpoints.armed:
+            await failpoints.reach("project.before-write")
         await self._once_redis_answers(write)
+        if failpoints.armed:
+            await failpoints.reach("project.after-write")
         async with self._unit.begin() as batch:
             batch.offsets(self._group, {self._tp: (end, "")})
             await batch.commit()

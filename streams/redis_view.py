@@ -27,6 +27,7 @@ import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
+from streams import failpoints
 from streams.partitioner import partition_of
 from tagger.view import OpenTag, View
 
@@ -113,7 +114,11 @@ class RedisView:
         claims = await self._write_customers(rows, "claim")
         changing = [(row, rules) for row, rules in zip(rows, claims, strict=True) if rules]
         if changing:
+            if failpoints.armed:
+                await failpoints.reach("view.after-claim")
             await self._write_members(changing)
+            if failpoints.armed:
+                await failpoints.reach("view.after-members")
             await self._write_customers([row for row, _ in changing], "apply")
 
     async def _write_customers(self, rows: Sequence[Row], step: str) -> list[Any]:

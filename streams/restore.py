@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
+from streams import failpoints
 from streams.clients import offset_ranges, open_reader
 from streams.lane import name_of
 from streams.settings import Settings
@@ -73,6 +74,8 @@ async def restore(settings: Settings, changelog: TopicPartition) -> Restored:
     """
     began = time.monotonic()
     start, end = (await offset_ranges(settings, [changelog]))[changelog]
+    if failpoints.armed:
+        await failpoints.reach("restore.before-reading")
     restored = Restored()
     async with open_reader(settings, f"restore {name_of(changelog)}", fetch_bytes=_FETCH_BYTES) as consumer:
         consumer.assign([changelog])
@@ -99,6 +102,8 @@ async def _read(
     while position < end:
         fetched = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_RECORDS_A_TURN)
         restored.apply(fetched.get(tp, []))
+        if failpoints.armed:
+            await failpoints.reach("restore.reading")
         before, position = position, await consumer.position(tp)
         if position > before:
             moved_at = time.monotonic()

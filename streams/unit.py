@@ -33,6 +33,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
+from streams import failpoints
 from streams.settings import Settings
 
 # aiokafka waits this long when a transaction follows another closely and the broker still writes the markers
@@ -142,13 +143,21 @@ class Transaction:
             OutcomeUnknownError: anything else; it may have been committed.
         """
         try:
+            if failpoints.armed:
+                await failpoints.reach("unit.before-produce")
             sends = self._batches.items()
             await _all([self._send(topic, partition, builders) for (topic, partition), builders in sends])
+            if failpoints.armed:
+                await failpoints.reach("unit.after-produce")
             # Never beside the sends: while the coordinator takes in the group, brokers cannot verify that a
             # produce belongs to a transaction, refuse it (as NotEnoughReplicas), and aiokafka waits 100 ms.
             for group, of in self._offsets:
                 await self._producer.send_offsets_to_transaction(of, group)
+            if failpoints.armed:
+                await failpoints.reach("unit.after-offsets")
             await self._producer.commit_transaction()
+            if failpoints.armed:
+                await failpoints.reach("unit.after-commit")
         except Exception as error:
             raise _outcome(error) from error
         self.committed = True
@@ -173,6 +182,8 @@ class UnitOfWork:
             FencedError: a newer producer came in between.
             OutcomeUnknownError: the broker could not be asked.
         """
+        if failpoints.armed:
+            await failpoints.reach("unit.before-fence")
         settings = self._settings
         producer = self._producer = AIOKafkaProducer(
             bootstrap_servers=settings.bootstrap,
@@ -186,6 +197,8 @@ class UnitOfWork:
             await producer.start()
         except Exception as error:
             raise _outcome(error) from error
+        if failpoints.armed:
+            await failpoints.reach("unit.after-fence")
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
@@ -225,6 +238,8 @@ class UnitOfWork:
     async def _abort(self, producer: AIOKafkaProducer) -> None:
         # An abort that fails changes nothing: the next owner's fence aborts.
         with suppress(Exception, AssertionError):
+            if failpoints.armed:
+                await failpoints.reach("unit.before-abort")
             await asyncio.wait_for(producer.abort_transaction(), _CLOSE_SECONDS)
 
 

@@ -19,6 +19,7 @@ from typing import get_args
 
 from aiokafka.errors import KafkaConnectionError
 
+from streams import failpoints
 from streams.activation import RulesError
 from streams.app import StageApp, build_app
 from streams.clients import MissingTopicError, UnreachableError
@@ -80,6 +81,12 @@ def run_worker(settings: Settings, only: Sequence[StageName] = ALL_STAGES) -> in
         The exit code.
     """
     try:
+        if failpoints.arm_from(os.environ):
+            log.warning("fail-points armed")
+    except ValueError as error:
+        log.error("bad configuration", extra={"error": str(error)})
+        return BAD_CONFIGURATION
+    try:
         return asyncio.run(_start(settings, only))
     except UnreachableError as error:
         log.error("unreachable", extra={"error": describe(error)})
@@ -87,6 +94,9 @@ def run_worker(settings: Settings, only: Sequence[StageName] = ALL_STAGES) -> in
     except (TopicsError, MissingTopicError, RulesError) as error:
         log.error("bad configuration", extra={"error": describe(error)})
         return BAD_CONFIGURATION
+    finally:
+        if failpoints.armed:
+            log.info("fail-points hit", extra={"hits": dict(failpoints.hits)})
 
 
 def end_process(code: int) -> None:
