@@ -22,9 +22,8 @@ from schemas.tags import (
     RevokeReason,
     TagEvent,
 )
-from tagger.features.contract import Environment
-from tagger.kinds.contract import Context, Occasion, RuleTerms
-from tagger.state import CustomerState, Episode, RuleState, Watch
+from tagger.kinds.contract import Context, Evaluation, Occasion, RuleTerms
+from tagger.state import CustomerState, Episode, Watch
 
 LIFE: dict[EpisodeState | None, dict[Change, EpisodeState]] = {
     None: {"opened": "open"},
@@ -62,26 +61,20 @@ def is_late_reason(occasion: Occasion) -> bool:
     return occasion.event is not None and occasion.day < occasion.moment.today
 
 
-def is_converted(
-    terms: RuleTerms, episode: Episode, environment: Environment, occasion: Occasion, context: Context
-) -> bool:
+def is_converted(evaluation: Evaluation, episode: Episode) -> bool:
     """Whether an open episode converts on this occasion; a late record converts nothing."""
-    event = occasion.event
+    terms, event = evaluation.terms, evaluation.occasion.event
     if isinstance(event, Feedback):
         return event.outcome == "converted" and event.tag_id == tag_id(
-            terms.name, context.customer_id, episode.number
+            terms.name, evaluation.context.customer_id, episode.number
         )
-    if terms.converts is not None and not occasion.late and terms.converts.matches(event):
+    if terms.converts is not None and not evaluation.occasion.late and terms.converts.matches(event):
         return True
-    return terms.converts_when is not None and terms.converts_when.evaluate(environment) is True
+    return terms.converts_when is not None and terms.converts_when.evaluate(evaluation.environment) is True
 
 
 def open_episode(
-    terms: RuleTerms,
-    rule_state: RuleState,
-    state: CustomerState,
-    occasion: Occasion,
-    context: Context,
+    evaluation: Evaluation,
     *,
     value: dict[str, Printed],
     evidence: tuple[Evidence, ...],
@@ -93,8 +86,8 @@ def open_episode(
     refreshed: Printed = None,
 ) -> None:
     """Begin the rule's next episode and give off its first revision."""
+    terms, rule_state, now_ms = evaluation.terms, evaluation.rule_state, evaluation.now_ms
     assert rule_state.open is None
-    now_ms = occasion.moment.now_ms
     rule_state.episodes += 1
     rule_state.armed = False
     rule_state.last_opened_ms = now_ms
@@ -110,15 +103,11 @@ def open_episode(
         watch=watch,
         refreshed=refreshed,
     )
-    _give_off(terms, rule_state.open, state, occasion, context, "opened", None, value, evidence)
+    _give_off(evaluation, rule_state.open, "opened", None, value, evidence)
 
 
 def change_episode(
-    terms: RuleTerms,
-    rule_state: RuleState,
-    state: CustomerState,
-    occasion: Occasion,
-    context: Context,
+    evaluation: Evaluation,
     *,
     change: Change,
     reason: RevokeReason | None = None,
@@ -126,30 +115,27 @@ def change_episode(
     evidence: tuple[Evidence, ...],
 ) -> None:
     """Give off the next revision of the open episode; a change that closes it ends its life."""
-    episode = rule_state.open
+    episode = evaluation.rule_state.open
     assert episode is not None
-    if _give_off(terms, episode, state, occasion, context, change, reason, value, evidence) == "closed":
-        rule_state.open = None
+    if _give_off(evaluation, episode, change, reason, value, evidence) == "closed":
+        evaluation.rule_state.open = None
 
 
 def _give_off(
-    terms: RuleTerms,
+    evaluation: Evaluation,
     episode: Episode,
-    state: CustomerState,
-    occasion: Occasion,
-    context: Context,
     change: Change,
     reason: RevokeReason | None,
     value: dict[str, Printed],
     evidence: tuple[Evidence, ...],
 ) -> EpisodeState:
+    terms, context, now_ms = evaluation.terms, evaluation.context, evaluation.now_ms
     after = LIFE["open" if episode.revision else None][change]
     episode.revision += 1
     if episode.rank is not None:
         value = value | {"rank": episode.rank, "previous_rank": episode.previous_rank}
     delivery = _delivery(terms, after, context)
     episode.push, episode.held = delivery.push, delivery.reason
-    now_ms = occasion.moment.now_ms
     context.tags.append(
         TagEvent(
             tag_id=tag_id(terms.name, context.customer_id, episode.number),
@@ -166,11 +152,11 @@ def _give_off(
             previous_level=episode.previous_level,
             reason=reason,
             evidence=evidence,
-            offer=_offer(terms, episode.level, state),
+            offer=_offer(terms, episode.level, evaluation.state),
             need=terms.need,
             delivery=delivery,
             expires_at=None if episode.expires_ms is None else context.calendar.format(episode.expires_ms),
-            cause=cause_of(occasion.event, now_ms, context.calendar),
+            cause=cause_of(evaluation.occasion.event, now_ms, context.calendar),
         )
     )
     return after

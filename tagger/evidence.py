@@ -4,28 +4,24 @@ from collections.abc import Iterable, Mapping
 
 from schemas.tags import Evidence, Printed
 from tagger.expr.compile import Condition
-from tagger.features.contract import FIRST_NAME, Environment
-from tagger.kinds.contract import Context, Measure, Occasion, RuleTerms
+from tagger.features.contract import FIRST_NAME
+from tagger.kinds.contract import Context, Evaluation, Measure, Occasion
 from tagger.state import Watch
 
 
-def measured(terms: RuleTerms, environment: Environment) -> dict[str, Printed]:
+def measured(evaluation: Evaluation) -> dict[str, Printed]:
     """Every feature and money name the rule's expressions read, printed; in order of first use."""
-    return {measure.name: print_measure(measure, terms, environment) for measure in terms.measures}
+    return {measure.name: _print(measure, evaluation) for measure in evaluation.terms.measures}
 
 
-def print_measure(measure: Measure, terms: RuleTerms, environment: Environment) -> Printed:
-    """One measured name, printed; None is unknown."""
-    value = environment[FIRST_NAME + terms.features.index(measure.feature)]
+def _print(measure: Measure, evaluation: Evaluation) -> Printed:
+    value = evaluation.environment[FIRST_NAME + evaluation.terms.features.index(measure.feature)]
     return measure.print(value if measure.part is None else value[measure.part])
 
 
 def trace(
     conditions: Iterable[Condition],
-    terms: RuleTerms,
-    environment: Environment,
-    occasion: Occasion,
-    context: Context,
+    evaluation: Evaluation,
     *,
     extra: Mapping[str, Printed] | None = None,
     watch: Watch | None = None,
@@ -37,7 +33,8 @@ def trace(
         extra: names outside the rule's measures, such as `retained`, already printed.
         watch: the watch it was measured for; its event and span then stand for the window.
     """
-    known = {measure.name: measure for measure in terms.measures}
+    occasion, context = evaluation.occasion, evaluation.context
+    known = {measure.name: measure for measure in evaluation.terms.measures}
     events = _events(occasion, watch)
     result = []
     for condition in conditions:
@@ -47,14 +44,14 @@ def trace(
             if extra is not None and name in extra:
                 values[name] = extra[name]
             elif name in known:
-                values[name] = print_measure(known[name], terms, environment)
+                values[name] = _print(known[name], evaluation)
                 window = window or known[name].feature.window_ms(occasion.moment, context.calendar)
         result.append(
             Evidence(
                 condition=condition.text,
                 measured=values,
                 threshold=condition.threshold,
-                holds=condition.evaluate(environment),
+                holds=condition.evaluate(evaluation.environment),
                 window=None if window is None else _format(window, context),
                 events=events,
             )

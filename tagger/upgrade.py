@@ -7,7 +7,7 @@ removed rule revokes its open episodes, and state that nothing defines any more 
 from tagger.episodes import change_episode
 from tagger.features.contract import Moment
 from tagger.fold import Fold
-from tagger.kinds.contract import Occasion, Rule
+from tagger.kinds.contract import Evaluation, Occasion, Rule
 from tagger.kinds.ladder import LadderRule
 from tagger.kinds.signal import SignalRule
 from tagger.program import Program
@@ -42,11 +42,7 @@ def _close_what_is_gone(state: CustomerState, old: Program, new: Fold, occasion:
             continue
         if rule_state.open is not None:
             change_episode(
-                rule.terms,
-                rule_state,
-                state,
-                occasion,
-                new.context,
+                Evaluation(rule.terms, rule_state, state, [], occasion, new.context),
                 change="revoked",
                 reason="rule removed" if gone else "level",
                 value={},

@@ -1,8 +1,9 @@
 """What a compiled feature offers, whatever its verb."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
@@ -16,8 +17,7 @@ TODAY, RETAINED, FIRST_NAME = 0, 1, 2
 """Where an environment's parts stand; measured values from `FIRST_NAME` on."""
 
 
-@dataclass(slots=True)
-class Moment:
+class Moment(msgspec.Struct, gc=False):
     """When something is measured: an instant and its bank day."""
 
     now_ms: int

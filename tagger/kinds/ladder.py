@@ -14,8 +14,7 @@ from schemas.tags import Evidence, Printed, RevokeReason
 from tagger.episodes import change_episode, is_converted, is_late_reason, open_episode
 from tagger.evidence import measured, trace
 from tagger.expr.compile import Condition, Expression
-from tagger.features.contract import Environment
-from tagger.kinds.contract import Context, Occasion, RuleTerms
+from tagger.kinds.contract import Context, Evaluation, Occasion, RuleTerms
 from tagger.printing import Print
 from tagger.state import CustomerState, RuleState
 
@@ -47,28 +46,27 @@ class LadderRule:
     print_cut: Print | None = None
 
     def evaluate(self, state: CustomerState, occasion: Occasion, context: Context) -> None:
-        environment = context.measure(self.terms.features, state, occasion.moment)
         rule_state = state.rules.get(self.terms.name) or RuleState()
+        environment = context.measure(self.terms.features, state, occasion.moment)
+        evaluation = Evaluation(self.terms, rule_state, state, environment, occasion, context)
         stood_on = -1 if rule_state.level is None else self.levels.index(rule_state.level)
-        reached = self._reached(environment, stood_on, state, occasion, context)
+        reached = self._reached(evaluation, stood_on)
         if reached != _HOLD and self._has_held(rule_state, reached, stood_on, occasion) and reached != stood_on:
-            self._change(rule_state, reached, stood_on, state, environment, occasion, context)
+            self._change(evaluation, reached, stood_on)
         elif rule_state.open is not None:
-            self._close_or_refresh(rule_state, state, environment, occasion, context)
+            self._close_or_refresh(evaluation)
         if rule_state.level is not None or rule_state.pending is not None or rule_state.episodes:
             state.rules[self.terms.name] = rule_state
 
-    def _reached(
-        self, environment: Environment, stood_on: int, state: CustomerState, occasion: Occasion, context: Context
-    ) -> int:
+    def _reached(self, evaluation: Evaluation, stood_on: int) -> int:
         """Index of the level met now, −1 for none, `_HOLD` where it is unknown only because of warming."""
-        if not self.terms.is_valid(occasion):
+        if not self.terms.is_valid(evaluation.occasion):
             return -1
         if self.by is None:
-            return self._reached_by_conditions(environment, state, occasion, context)
-        measure = self.by.evaluate(environment)
+            return self._reached_by_conditions(evaluation)
+        measure = self.by.evaluate(evaluation.environment)
         if measure is None:
-            return _HOLD if context.any_warming(self.terms.features, state, occasion.moment) else self._lowest()
+            return _HOLD if evaluation.is_warming() else self._lowest()
         reached = max(bisect_right(self.cuts, measure) - 1, self._lowest())
         if reached < stood_on and self.leave_below is not None:
             cut = self._cut(stood_on)
@@ -83,19 +81,17 @@ class LadderRule:
     def _cut(self, level: int) -> int | Fraction | None:
         return self.cuts[level] if level > 0 or (level == 0 and not self.otherwise) else None
 
-    def _reached_by_conditions(
-        self, environment: Environment, state: CustomerState, occasion: Occasion, context: Context
-    ) -> int:
+    def _reached_by_conditions(self, evaluation: Evaluation) -> int:
         unknown = False
         for level in range(len(self.levels) - 1, -1, -1):
             condition = self.conditions[level]
-            holds = True if condition is None else condition.evaluate(environment)
+            holds = True if condition is None else condition.evaluate(evaluation.environment)
             if holds is True:
                 break
             unknown = unknown or holds is None
         else:
             level = -1
-        if unknown and context.any_warming(self.terms.features, state, occasion.moment):
+        if unknown and evaluation.is_warming():
             return _HOLD
         return level
 
@@ -114,44 +110,28 @@ class LadderRule:
         rule_state.pending = rule_state.since_ms = None
         return True
 
-    def _change(
-        self,
-        rule_state: RuleState,
-        reached: int,
-        stood_on: int,
-        state: CustomerState,
-        environment: Environment,
-        occasion: Occasion,
-        context: Context,
-    ) -> None:
-        value = measured(self.terms, environment)
+    def _change(self, evaluation: Evaluation, reached: int, stood_on: int) -> None:
+        rule_state = evaluation.rule_state
+        value = measured(evaluation)
         level = self.levels[reached] if reached >= 0 else None
         if rule_state.open is not None:
-            is_success = is_converted(self.terms, rule_state.open, environment, occasion, context)
+            is_success = is_converted(evaluation, rule_state.open)
             reason: RevokeReason = "ended" if level is None else "level"
-            if is_late_reason(occasion):
+            if is_late_reason(evaluation.occasion):
                 reason = "late"
             change_episode(
-                self.terms,
-                rule_state,
-                state,
-                occasion,
-                context,
+                evaluation,
                 change="converted" if is_success else "revoked",
                 reason=None if is_success else reason,
                 value=value,
-                evidence=self._evidence(stood_on, environment, occasion, context),
+                evidence=self._evidence(evaluation, stood_on),
             )
         rule_state.level = level
         if level is not None and level not in self.silent:
             open_episode(
-                self.terms,
-                rule_state,
-                state,
-                occasion,
-                context,
+                evaluation,
                 value=value,
-                evidence=self._evidence(reached, environment, occasion, context),
+                evidence=self._evidence(evaluation, reached),
                 level=level,
                 rank=reached,
                 previous_level=self.levels[stood_on] if stood_on >= 0 else None,
@@ -159,43 +139,26 @@ class LadderRule:
                 refreshed=self._refreshable(value),
             )
 
-    def _close_or_refresh(
-        self,
-        rule_state: RuleState,
-        state: CustomerState,
-        environment: Environment,
-        occasion: Occasion,
-        context: Context,
-    ) -> None:
-        episode = rule_state.open
+    def _close_or_refresh(self, evaluation: Evaluation) -> None:
+        episode = evaluation.rule_state.open
         assert episode is not None
         assert episode.level is not None
-        value = measured(self.terms, environment)
+        value = measured(evaluation)
         # Not by `rank`, which may be of an earlier rulebook's levels.
-        evidence = self._evidence(self.levels.index(episode.level), environment, occasion, context)
-        if is_converted(self.terms, episode, environment, occasion, context):
+        evidence = self._evidence(evaluation, self.levels.index(episode.level))
+        if is_converted(evaluation, episode):
             change_episode(
-                self.terms,
-                rule_state,
-                state,
-                occasion,
-                context,
+                evaluation,
                 change="converted",
                 value=value,
                 evidence=evidence,
             )
-        elif episode.expires_ms is not None and occasion.is_past(episode.expires_ms):
-            change_episode(
-                self.terms, rule_state, state, occasion, context, change="expired", value=value, evidence=evidence
-            )
+        elif episode.expires_ms is not None and evaluation.occasion.is_past(episode.expires_ms):
+            change_episode(evaluation, change="expired", value=value, evidence=evidence)
         elif self.terms.refresh is not None and self._refreshable(value) != episode.refreshed:
             episode.refreshed = self._refreshable(value)
             change_episode(
-                self.terms,
-                rule_state,
-                state,
-                occasion,
-                context,
+                evaluation,
                 change="refreshed",
                 value=value,
                 evidence=evidence,
@@ -204,10 +167,8 @@ class LadderRule:
     def _refreshable(self, value: dict[str, Printed]) -> Printed:
         return None if self.terms.refresh is None else list(value.values())[self.terms.refresh]
 
-    def _evidence(
-        self, level: int, environment: Environment, occasion: Occasion, context: Context
-    ) -> tuple[Evidence, ...]:
-        return trace(self._conditions(level), self.terms, environment, occasion, context)
+    def _evidence(self, evaluation: Evaluation, level: int) -> tuple[Evidence, ...]:
+        return trace(self._conditions(level), evaluation)
 
     def _conditions(self, level: int) -> tuple[Condition, ...]:
         """What had to hold for a level, as conditions that can be traced."""
