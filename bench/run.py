@@ -260,7 +260,8 @@ class Run:
 
 
 def _events(log: Path, name: str) -> list[dict[str, str]]:
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    whole = log.read_text().rpartition("\n")[0]  # the last line may be half written
+    lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == name]
 
 
