@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ COMMAND = [sys.executable, "-m", "streams.cli.main"]
 READS = {"ingest": INPUTS, "decide": (JOURNAL,), "project": (CUSTOMERS,)}
 """What each stage's consumer group reads."""
 _COMMAND_SECONDS = 120
+SETTLE_SECONDS = 180
+"""A whole file takes 20 s on two free cores."""
 
 
 def data(name: str) -> Path:
@@ -126,8 +129,11 @@ class Pipeline:
 
     async def settle(self) -> None:
         """Wait until no stage has anything left to read, stage by stage."""
+        deadline = time.monotonic() + SETTLE_SECONDS
         for stage in READS:
-            await until(lambda stage=stage: self._has_read_all(stage), f"{stage} to have read everything")
+            while not await self._has_read_all(stage):
+                assert time.monotonic() < deadline, f"{stage} has not read everything, see {self.folder}"
+                await asyncio.sleep(0.2)
 
     async def leave(self) -> None:
         """Stop all workers that run; each must end well."""
