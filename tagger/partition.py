@@ -6,23 +6,23 @@ hold, and `merge` makes a *committed* batch the new committed state. A partition
 whose commit is uncertain, is thrown away whole and restored.
 """
 
-import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from schemas.bankday import BankCalendar
 from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick, Transaction
 from schemas.tags import encode_tag
+from tagger.deadlines import Due, DueQueue
 from tagger.features.contract import Moment
 from tagger.fold import Fold
 from tagger.kinds.contract import Context
 from tagger.measure import columns, measure
-from tagger.meta import Fates, FeatureStart, Meta, decode_meta, encode_meta, tell_time
+from tagger.meta import Fates, Meta, decode_meta, encode_meta, tell_time
 from tagger.program import Program
 from tagger.rulebook import Rulebook, read_rulebook
 from tagger.settings import CoreSettings
-from tagger.state import NEVER, CustomerState, decode_due, decode_state, encode_state
-from tagger.upgrade import upgrade_customer
+from tagger.state import NEVER, CustomerState, decode_state, encode_state
+from tagger.upgrade import begin_upgrade, end_upgrade, take_ready, upgrade_customer, warming
 
 _EMPTY = Rulebook("0", "", (), {}, {})
 
@@ -43,7 +43,7 @@ class Changes:
     tags: list[tuple[str, bytes]]
     meta: bytes
     next_offset: int
-    dues: list[tuple[int, str]] = field(default_factory=list)
+    dues: list[Due] = field(default_factory=list)
 
 
 class Partition:
@@ -73,8 +73,7 @@ class Partition:
         self._rulebooks = rulebooks
         self._programs = {} if programs is None else programs
         self._programs.setdefault("", Program(_EMPTY, self.calendar))
-        self.due: list[tuple[int, str]] = []
-        self._requeue()
+        self.due = DueQueue(self.customers)
 
     @property
     def next_offset(self) -> int:
@@ -101,10 +100,7 @@ class Partition:
         """Make a committed batch the committed state. Call it after the commit, never before."""
         self.customers.update(changes.customers)
         self.meta = decode_meta(changes.meta)
-        for due in changes.dues:
-            heapq.heappush(self.due, due)
-        if len(self.due) > 2 * len(self.customers) + 1024:
-            self._requeue()
+        self.due.push(changes.dues)
 
     def feature_columns(self) -> list[str]:
         """The columns `measure` gives under the rulebook in force, in the packs' order."""
@@ -122,21 +118,6 @@ class Partition:
         batch = self.batch()
         moment = Moment(at_ms, self.calendar.day_of(at_ms))
         return measure(self.program(self.meta.rulebook), batch.context, state, moment)
-
-    def _requeue(self) -> None:
-        """Build the queue of deadlines anew, without the entries that are out of date."""
-        dues = ((decode_due(encoded), customer_id) for customer_id, encoded in self.customers.items())
-        self.due = [due for due in dues if due[0] != NEVER]
-        heapq.heapify(self.due)
-
-    def next_due(self, before_ms: int, batch_states: dict[str, CustomerState]) -> tuple[int, str] | None:
-        """The first committed deadline before an instant, of customers that the batch has not touched."""
-        while self.due and self.due[0][0] < before_ms:
-            due_ms, customer_id = self.due[0]
-            if customer_id not in batch_states and decode_due(self.customers[customer_id]) == due_ms:
-                return self.due[0]
-            heapq.heappop(self.due)
-        return None
 
 
 class Batch:
@@ -157,12 +138,7 @@ class Batch:
     def _use_program(self) -> None:
         partition, meta = self._partition, self._meta
         program = partition.program(meta.rulebook)
-        context = Context(partition.calendar, program.name, recorded=meta.recorded)
-        for key, feature in program.feature_keys.items():
-            start = meta.features.get(str(key))
-            full_day = None if start is None or start.day is None else feature.warm_from(start.day)
-            if start is not None and full_day is not None:
-                context.warming[key] = (start.activation, full_day)
+        context = Context(partition.calendar, program.name, recorded=meta.recorded, warming=warming(meta, program))
         self.context = context
         self._fold = Fold(program, context, partition.core, partition.calendar)
         self._fold.set_clock(meta.clock_ms)
@@ -261,7 +237,7 @@ class Batch:
         """Evaluate all deadlines before an instant, first due first; False when the batch is full."""
         own = self._own_dues(before_ms)
         while True:
-            committed = self._partition.next_due(before_ms, self._states)
+            committed = self._partition.due.first(before_ms, self._states)
             if committed is None and not own:
                 return True
             if len(self._states) >= self._max_customers and not own:
@@ -278,7 +254,7 @@ class Batch:
             self._fold.pass_time(state, before_ms)
             self._take_tags(customer_id)
 
-    def _own_dues(self, before_ms: int) -> list[tuple[int, str]]:
+    def _own_dues(self, before_ms: int) -> list[Due]:
         """Deadlines before an instant of customers the batch has touched, last due first."""
         own = []
         for customer_id, state in self._states.items():
@@ -301,30 +277,17 @@ class Batch:
 
     def _put_in_force(self) -> bool:
         """Let the waiting rulebooks take effect whose time has come; False when the batch is full."""
-        meta = self._meta
+        meta, partition = self._meta, self._partition
         while True:
             if meta.upgrading_from is None:
-                ready = next((one for one in meta.waiting if self._is_time(one)), None)
+                ready = take_ready(meta)
                 if ready is None:
                     return True
-                meta.waiting.remove(ready)
-                self._begin_upgrade(ready.digest)
+                begin_upgrade(meta, ready.digest, partition.program(ready.digest), partition.calendar)
+                self._use_program()
             if not self._upgrade():
                 return False
-            meta.upgrading_from, meta.upgraded_to = None, ""
-
-    def _is_time(self, activation: Activation) -> bool:
-        clock_ms = self._meta.clock_ms
-        return activation.from_ms is None or (clock_ms is not None and clock_ms >= activation.from_ms)
-
-    def _begin_upgrade(self, digest: str) -> None:
-        meta, partition = self._meta, self._partition
-        meta.upgrading_from, meta.rulebook = meta.rulebook, digest
-        meta.activations += 1
-        day = None if meta.clock_ms is None else partition.calendar.day_of(meta.clock_ms)
-        keys = [str(key) for key in sorted(partition.program(digest).feature_keys)]
-        meta.features = {key: meta.features.get(key, FeatureStart(meta.activations, day)) for key in keys}
-        self._use_program()
+            end_upgrade(meta)
 
     def _upgrade(self) -> bool:
         """Re-evaluate customers under the new rulebook, in order of ids; False when the batch is full."""

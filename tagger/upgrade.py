@@ -1,17 +1,54 @@
-"""What becomes of a customer when another rulebook takes effect (rulebook.md §4.7).
+"""Another rulebook takes effect: when, from where its features warm, and what becomes of a customer.
 
 A changed threshold keeps state and is evaluated anew, a changed feature begins to warm (`Context.warming`), a
-removed rule revokes its open episodes, and state that nothing defines any more is dropped.
+removed rule revokes its open episodes, and state that nothing defines any more is dropped (rulebook.md §4.7).
 """
 
+from schemas.bankday import BankCalendar
+from schemas.journal import Activation
 from tagger.episodes import change_episode
 from tagger.features.contract import Moment
 from tagger.fold import Fold
 from tagger.kinds.contract import Evaluation, Occasion, Rule
 from tagger.kinds.ladder import LadderRule
 from tagger.kinds.signal import SignalRule
+from tagger.meta import FeatureStart, Meta
 from tagger.program import Program
 from tagger.state import CustomerState, RuleState
+
+
+def take_ready(meta: Meta) -> Activation | None:
+    """Take the first waiting activation whose time has come; None when there is none."""
+    for activation in meta.waiting:
+        if activation.from_ms is None or (meta.clock_ms is not None and meta.clock_ms >= activation.from_ms):
+            meta.waiting.remove(activation)
+            return activation
+    return None
+
+
+def begin_upgrade(meta: Meta, digest: str, program: Program, calendar: BankCalendar) -> None:
+    """Put a rulebook in force; customers are brought under it next, in order of ids up to `meta.upgraded_to`."""
+    meta.upgrading_from, meta.rulebook = meta.rulebook, digest
+    meta.activations += 1
+    day = None if meta.clock_ms is None else calendar.day_of(meta.clock_ms)
+    start = FeatureStart(meta.activations, day)
+    meta.features = {str(key): meta.features.get(str(key), start) for key in sorted(program.feature_keys)}
+
+
+def end_upgrade(meta: Meta) -> None:
+    """Every customer is under the rulebook in force."""
+    meta.upgrading_from, meta.upgraded_to = None, ""
+
+
+def warming(meta: Meta, program: Program) -> dict[int, tuple[int, int]]:
+    """Features that may not have seen their whole window yet: key → (activation, first exact bank day)."""
+    warm: dict[int, tuple[int, int]] = {}
+    for key, feature in program.feature_keys.items():
+        start = meta.features.get(str(key))
+        full_day = None if start is None or start.day is None else feature.warm_from(start.day)
+        if start is not None and full_day is not None:
+            warm[key] = (start.activation, full_day)
+    return warm
 
 
 def upgrade_customer(state: CustomerState, old: Program | None, new: Fold, now_ms: int, today: int) -> None:
