@@ -4,7 +4,8 @@ Order: command-line options, then `TAGGER_*` variables, then the TOML file given
 defaults below. `docs/settings.md` is generated from this class.
 """
 
-from decimal import Decimal
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -16,27 +17,28 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streams.setting_types import Bootstrap, ClockTopics, CurrencyRates, RedisUrl, TopicPrefix, Zone
 from tagger.settings import DEFAULT_CLOCK_TOPICS, CoreSettings
 
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="TAGGER_", extra="forbid", frozen=True)
 
-    bootstrap: str = Field("localhost:9092", description="Kafka bootstrap addresses, comma separated.")
-    redis_url: str = Field("redis://localhost:6379/0", description="Redis that `project` writes to.")
+    bootstrap: Bootstrap = Field("localhost:9092", description="Kafka bootstrap addresses, comma separated.")
+    redis_url: RedisUrl = Field("redis://localhost:6379/0", description="Redis that `project` writes to.")
     app: str = Field(
         "tagger", description="Name of the deployment: prefix of consumer groups and transactional ids."
     )
-    topic_prefix: str = Field(
+    topic_prefix: TopicPrefix = Field(
         "", description="Put before every topic name, so that deployments can share a broker."
     )
     rules: Path = Field(Path("rules"), description="Folder of the rule packs put in force on a journal not begun.")
 
-    zone: str = Field("Asia/Shanghai", description="Time zone of bank days, months and quarters.")
+    zone: Zone = Field("Asia/Shanghai", description="Time zone of bank days, months and quarters.")
     clock: Literal["wall", "events"] = Field(
         "wall", description="What moves time: the time of day (live) or the events' own times (recorded input)."
     )
-    clock_topics: tuple[str, ...] = Field(
+    clock_topics: ClockTopics = Field(
         DEFAULT_CLOCK_TOPICS, description="Topics whose partitions make up the clock."
     )
     push_recorded: bool = Field(False, description="Let tags of recorded or made-up events say `push: true`.")
@@ -51,7 +53,7 @@ class Settings(BaseSettings):
     )
     dedupe_days: int = Field(7, ge=0, description="How long an event id is remembered since its arrival.")
     dedupe_count: int = Field(64, ge=1, le=4096, description="Event ids remembered a customer.")
-    rates: dict[str, Decimal] = Field(
+    rates: CurrencyRates = Field(
         default_factory=dict, description='CNY for one unit of another currency, e.g. {"USD": "7.1"}.'
     )
 
@@ -121,3 +123,16 @@ def load_settings(config: Path | None = None, **options: object) -> Settings:
         model_config = SettingsConfigDict(toml_file=config)
 
     return FromFile(**given) if config is not None else Settings(**given)  # type: ignore[arg-type]
+
+
+def misspelled(environment: Mapping[str, str]) -> list[str]:
+    """`TAGGER_*` variables that name no setting but nearly one, each as a sentence.
+
+    Others are left alone: an orchestrator puts its own there, such as TAGGER_SERVICE_HOST.
+    """
+    known = {f"TAGGER_{name.upper()}" for name in Settings.model_fields} | {"TAGGER_CONFIG"}
+    strange = sorted(
+        name for name in environment if name.upper().startswith("TAGGER_") and name.upper() not in known
+    )
+    near = ((name, get_close_matches(name.upper(), known, n=1, cutoff=0.85)) for name in strange)
+    return [f"{name} is no setting and was ignored; did you mean {match[0]}?" for name, match in near if match]

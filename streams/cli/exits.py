@@ -6,7 +6,12 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import click
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    InvalidReplicationFactorError,
+    InvalidTopicError,
+    KafkaError,
+    PolicyViolationError,
+)
 
 from streams.clients import MissingTopicError, UnreachableError
 
@@ -15,6 +20,8 @@ BAD_CONFIGURATION = 2
 UNREACHABLE = 3
 
 Answer = TypeVar("Answer")
+
+_REFUSED_SETTINGS = (InvalidReplicationFactorError, InvalidTopicError, PolicyViolationError)
 
 
 class CommandError(click.ClickException):
@@ -35,5 +42,7 @@ def run(work: Coroutine[Any, Any, Answer]) -> Answer:
         raise CommandError(str(error), UNREACHABLE) from error
     except MissingTopicError as error:
         raise CommandError(str(error), BAD_CONFIGURATION) from error
+    except _REFUSED_SETTINGS as error:
+        raise CommandError(f"the broker refused what the settings ask for: {error}", BAD_CONFIGURATION) from error
     except KafkaError as error:
         raise CommandError(f"the broker refused: {error}", UNREACHABLE) from error

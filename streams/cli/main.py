@@ -5,15 +5,18 @@ part is unreachable.
 """
 
 import importlib
+import os
+import re
 from pathlib import Path
 
 import click
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from streams.settings import load_settings
+from streams.settings import load_settings, misspelled
 
 BAD_CONFIGURATION = 2
+_FIELD = re.compile(r'for field "(\w+)" from source "EnvSettingsSource"')
 _OURS = ("schemas", "tagger", "streams")
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -92,16 +95,32 @@ def main(context: click.Context, config: Path | None, bootstrap: str | None) -> 
     except ValidationError as error:
         raise SettingsProblem(_told(error)) from error
     except (SettingsError, ValueError) as error:
-        raise SettingsProblem(f"the settings cannot be read: {error}") from error
+        raise SettingsProblem(f"the settings cannot be read: {_unread(error)}") from error
+    if context.invoked_subcommand != "worker":  # whose standard error is JSON, and which logs it
+        for warning in misspelled(os.environ):
+            click.echo(f"Warning: {warning}", err=True)
 
 
 def _told(error: ValidationError) -> str:
     lines = []
     for item in error.errors(include_url=False, include_context=False):
-        name = ".".join(str(part) for part in item["loc"])
+        first, name = str(item["loc"][0]), ".".join(str(part) for part in item["loc"])
         problem = "no such setting" if item["type"] == "extra_forbidden" else item["msg"]
-        lines.append(f"setting {name} (TAGGER_{name.upper()}): {problem}, got {item['input']!r}")
+        # A URL may hold a password.
+        got = "something else" if first == "redis_url" else repr(item["input"])
+        lines.append(
+            f"setting {name} (TAGGER_{first.upper()}): {problem.removeprefix('Value error, ')}, got {got}"
+        )
     return "\n".join(lines)
+
+
+def _unread(error: Exception) -> str:
+    """What a reader of settings said; of a variable that is not JSON it names no more than the field."""
+    field = _FIELD.search(str(error))
+    if field is None:
+        return str(error)
+    variable = f"TAGGER_{field[1].upper()}"
+    return f"{variable}: expected JSON as docs/settings.md shows it, got {os.environ.get(variable, '')!r}"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """`tagger worker`: run the agents."""
 
+import logging
+import os
+
 import click
 
 from streams.logs import set_up_logs
-from streams.settings import Settings
+from streams.settings import Settings, misspelled
 
+log = logging.getLogger(__name__)
 _STAGES = ("ingest", "decide", "project")
 
 
@@ -37,4 +41,6 @@ def worker(settings: Settings, only: tuple[str, ...]) -> None:
     from streams.worker import end_process, run_worker  # noqa: PLC0415 - Faust takes a second to import
 
     set_up_logs(settings.log_level)
+    for warning in misspelled(os.environ):
+        log.warning(warning)
     end_process(run_worker(settings, only))  # type: ignore[arg-type]

@@ -18,7 +18,12 @@ def test_another_process_reads_the_same_settings_from_the_environment(monkeypatc
 def test_lists_tables_and_switches_survive_the_way_through_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made = Settings(clock_topics=("a", "b"), rates={"USD": "7.10"}, push_recorded=True, tick_seconds=0.25)  # type: ignore[dict-item]
+    made = Settings(
+        clock_topics=("bank.profiles", "bank.transactions"),
+        rates={"USD": "7.10"},
+        push_recorded=True,
+        tick_seconds=0.25,
+    )  # type: ignore[dict-item]
     for name, text in environment(made).items():
         monkeypatch.setenv(name, text)
     assert Settings() == made

@@ -1,0 +1,26 @@
+"""What went wrong with a broker has the exit code of the contract."""
+
+import pytest
+from aiokafka.errors import InvalidReplicationFactorError, KafkaConnectionError, KafkaError
+
+from streams.cli.exits import CommandError, run
+from streams.clients import MissingTopicError, UnreachableError
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (InvalidReplicationFactorError("3 replicas, 1 broker"), 2),
+        (MissingTopicError("no such topic"), 2),
+        (UnreachableError("no broker"), 3),
+        (KafkaConnectionError("gone"), 3),
+    ],
+)
+def test_each_error_ends_with_its_code_and_its_words(error: KafkaError, code: int) -> None:
+    async def work() -> None:
+        raise error
+
+    with pytest.raises(CommandError) as raised:
+        run(work())
+    assert raised.value.exit_code == code
+    assert str(error) in raised.value.message
