@@ -101,6 +101,10 @@ class DecideTask:
             HangingTransactionError: the changelog's end cannot be read.
         """
         await self._unit.fence()
+        # Before the restore: an owner newer than us may commit meanwhile, and its offset would lie beyond what we
+        # restored as if the changelog's end were lost.
+        found = await committed_offsets(self._settings, self._group, [self._journal])
+        committed = found[self._journal].offset if self._journal in found else None
         restored = await restore(self._settings, self._changelog)
         if failpoints.armed:
             await failpoints.reach("decide.after-restore")
@@ -108,7 +112,7 @@ class DecideTask:
         partition = self._make_partition(
             self._settings.core(), self._rulebooks.files, customers=restored.customers, meta=restored.meta
         )
-        await self._check_position(restored, partition.next_offset)
+        await self._check_position(restored, partition.next_offset, committed)
         self._partition = partition
         return partition.next_offset
 
@@ -170,11 +174,9 @@ class DecideTask:
             transaction.offsets(self._group, {self._journal: (changes.next_offset, "")})
             await transaction.commit()
 
-    async def _check_position(self, restored: Restored, next_offset: int) -> None:
+    async def _check_position(self, restored: Restored, next_offset: int, committed: int | None) -> None:
         settings, journal = self._settings, self._journal
         name = name_of(journal)
-        found = (await committed_offsets(settings, self._group, [journal])).get(journal)
-        committed = found.offset if found is not None else None
         begin, end = (await offset_ranges(settings, [journal]))[journal]
         if restored.meta is None and (restored.customers or committed is not None or begin > 0):
             raise PositionError(

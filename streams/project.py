@@ -90,8 +90,9 @@ class ProjectTask:
         self._view = view = RedisView(self._redis, counts[self._tp.topic])
         committed = await committed_offsets(self._settings, self._group, [self._tp])
         group_offset = committed[self._tp].offset if self._tp in committed else None
-        start, end = (await offset_ranges(self._settings, [self._tp]))[self._tp]
+        # In this order none lies beyond the next, though an owner newer than us may go on meanwhile.
         applied = await self._once_redis_answers(lambda: view.applied(self._tp.partition))
+        start, end = (await offset_ranges(self._settings, [self._tp]))[self._tp]
         if applied is None or group_offset is None or not max(start, group_offset) <= applied <= end:
             self._log(logging.WARNING, "view rebuilt", applied=applied, committed=group_offset, end=end)
             await self._once_redis_answers(lambda: self._rebuild(view, start))

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -66,11 +67,7 @@ def simulate(seed: int, change: Callable[[Plan], None] | None = None) -> Verdict
             except (WedgedError, StuckError) as error:
                 found = [str(error), *(f"{name}: {failure!r}" for name, failure in world.failures[:3])]
             world.is_over = True
-            hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
-            try:
-                loop.dispose()
-            finally:
-                sys.unraisablehook = hook
+            _dispose(loop)
     finally:
         if was_enabled:
             gc.enable()
@@ -78,6 +75,17 @@ def simulate(seed: int, change: Callable[[Plan], None] | None = None) -> Verdict
     digest = blake2b("\n".join(story).encode(), digest_size=8).hexdigest()
     tags = sum(len(log.committed()) for tp, log in world.broker.logs.items() if tp.topic.endswith("tags"))
     return Verdict(seed, found, story, digest, loop.time(), loop.steps, tags, world.places)
+
+
+def _dispose(loop: SimulatedLoop) -> None:
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loop.dispose()
+            gc.collect(0)  # all of the run is young, collection having been off
+    finally:
+        sys.unraisablehook = hook
 
 
 def _line(at: float, who: str, what: str, facts: tuple[object, ...]) -> str:

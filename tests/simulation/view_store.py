@@ -51,6 +51,14 @@ class Store:
         found: Hash = self.data.get(key, {})
         return found
 
+    def remove(self, key: str, *fields: str) -> None:
+        """Take fields or members out; an empty key is gone."""
+        found = self.data.get(key, {})
+        for field in fields:
+            found.pop(field, None)
+        if not found:
+            self.data.pop(key, None)
+
 
 def _put(data: dict[str, Any], key: str, fields: Hash) -> None:
     data.pop(key, None)
@@ -183,7 +191,7 @@ class Client:
         await self.ask(lambda: self.store.data.setdefault(key, {}).update({field: value}))
 
     async def hdel(self, key: str, field: str) -> None:
-        await self.ask(lambda: self.store.hash(key).pop(field, None))
+        await self.ask(lambda: self.store.remove(key, field))
 
     async def script_load(self, text: str) -> bytes:
         return (await self.ask(lambda: self.store.load(text))).encode()  # type: ignore[no-any-return]
@@ -208,4 +216,4 @@ class Client:
         await self.ask(lambda: [self.store.data.pop(key, None) for key in keys])
 
     async def zrem(self, key: str, *members: str) -> None:
-        await self.ask(lambda: [self.store.hash(key).pop(member, None) for member in members])
+        await self.ask(lambda: self.store.remove(key, *members))
