@@ -154,7 +154,8 @@ def speed(samples: Sequence[Sample], events: int) -> Speed:
         first, share = samples[0], 1.0
     counted = round(events * share)
     seconds = last.at - first.at
-    return Speed(counted, seconds, counted / seconds, (last.cpu - first.cpu) / counted * 1e6)
+    cpu = max(last.cpu - first.cpu, 1 / _CLOCK_TICKS)  # what /proc can tell apart
+    return Speed(counted, seconds, counted / seconds, cpu / counted * 1e6)
 
 
 def _partitions(topic: str) -> list[TopicPartition]:
