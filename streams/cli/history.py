@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, TextIO
+from typing import Any
 
 import click
 import msgspec
@@ -16,6 +16,7 @@ from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent, JournalRecord
 from streams.activation import read_folder
 from streams.cli.exits import BAD_CONFIGURATION, CommandError, run
+from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
 from streams.cli.publish import reading_sources
 from streams.cli.summary import Summary
@@ -61,11 +62,11 @@ def _source_options(command: _Command) -> _Command:
 @click.command()
 @_source_options
 @click.option(
-    "--tags", "tags_file", type=click.File("wb"), help="Write the tag events here, one a line, in order."
+    "--tags", "tags_file", type=OutputFile("wb"), help="Write the tag events here, one a line, in order."
 )
-@click.option("--dead-letters", "dead_letters_file", type=click.File("wb"), help="Write what was refused here.")
+@click.option("--dead-letters", "dead_letters_file", type=OutputFile("wb"), help="Write what was refused here.")
 @click.option(
-    "--state", "state_file", type=click.File("wb"), help="Write every customer's profile and open tags here."
+    "--state", "state_file", type=OutputFile("wb"), help="Write every customer's profile and open tags here."
 )
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @click.pass_obj
@@ -73,9 +74,9 @@ def backtest(
     settings: Settings,
     /,
     *,
-    tags_file: BinaryIO | None,
-    dead_letters_file: BinaryIO | None,
-    state_file: BinaryIO | None,
+    tags_file: Output | None,
+    dead_letters_file: Output | None,
+    state_file: Output | None,
     as_json: bool,
     **source: Any,
 ) -> None:
@@ -118,11 +119,9 @@ def backtest(
 @click.command()
 @_source_options
 @click.option("--at", "at_text", required=True, metavar="TIME", help="RFC 3339, or bank time, or a date: its end.")
-@click.option(
-    "--out", required=True, type=click.File("w", lazy=False), help="The CSV file; - for standard output."
-)
+@click.option("--out", required=True, type=OutputFile("w"), help="The CSV file; - for standard output.")
 @click.pass_obj
-def features(settings: Settings, /, *, at_text: str, out: TextIO, **source: Any) -> None:
+def features(settings: Settings, /, *, at_text: str, out: Output, **source: Any) -> None:
     """Write every customer's features and levels as of a time.
 
     Every event up to and including TIME is applied, and the clock stands at TIME. TIME is RFC 3339, or a time of
@@ -215,7 +214,7 @@ def _noting(journal: Iterable[JournalRecord], customers: set[str]) -> Iterator[J
         yield record
 
 
-def _write_states(partitions: list[Partition], settings: Settings, file: BinaryIO) -> None:
+def _write_states(partitions: list[Partition], settings: Settings, file: Output) -> None:
     calendar = BankCalendar(settings.zone)
     states = {customer_id: state for partition in partitions for customer_id, state in partition.customers.items()}
     for customer_id in sorted(states):

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError, run
+from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
 from streams.publish import publish
 from streams.settings import Settings
@@ -114,9 +115,9 @@ def replay(
     help="First bank day.",
 )
 @click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Records a second; all speed without.")
-@click.option("--out", type=click.File("wb"), help="Write the records here as jsonl, and publish nothing.")
+@click.option("--out", type=OutputFile("wb"), help="Write the records here as jsonl, and publish nothing.")
 @click.option(
-    "--labels", "labels_file", type=click.File("wb"), help="Write what should be tagged here, as JSON lines."
+    "--labels", "labels_file", type=OutputFile("wb"), help="Write what should be tagged here, as JSON lines."
 )
 @click.option(
     "--score", "tags_file", type=click.File("rb"), help="Compare this run's tags with the labels; send nothing."
@@ -130,8 +131,8 @@ def simulate(
     seed: int,
     start: datetime,
     rate: float | None,
-    out: BinaryIO | None,
-    labels_file: BinaryIO | None,
+    out: Output | None,
+    labels_file: Output | None,
     tags_file: BinaryIO | None,
 ) -> None:
     """Publish a made-up bank whose customers live out known stories.
@@ -177,7 +178,7 @@ def _send(
     _summary("sent", sent, notes, time.monotonic() - began)
 
 
-def _write(bank: Simulation, out: BinaryIO) -> None:
+def _write(bank: Simulation, out: Output) -> None:
     began, written = time.monotonic(), Counter[str]()
     with counting("records written") as progress:
         for number, record in enumerate(bank.records(), start=1):

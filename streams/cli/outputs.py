@@ -1,0 +1,62 @@
+"""Files that a command writes: opened before the work begins, and whole when it exits 0."""
+
+from typing import IO, Any
+
+import click
+
+from streams.cli.exits import BAD_CONFIGURATION, CommandError
+
+
+class Output:
+    """An open file whose failing writes end the command with a message."""
+
+    def __init__(self, file: IO[Any], name: str) -> None:
+        self._file = file
+        self._name = name
+
+    def write(self, data: Any) -> int:
+        """Write bytes or text, as the file was opened for.
+
+        Raises:
+            CommandError: it cannot be written.
+        """
+        try:
+            return self._file.write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def flush(self) -> None:
+        """Write what is still held back.
+
+        Raises:
+            CommandError: it cannot be written.
+        """
+        try:
+            self._file.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise self._unwritable(error) from error
+
+    def _unwritable(self, error: OSError) -> CommandError:
+        return CommandError(f"{self._name}: expected a file to write to: {error.strerror}", BAD_CONFIGURATION)
+
+
+class OutputFile(click.File):
+    """The type of an option that names a file to write, `-` for standard output.
+
+    click's own opens it at the first write, so that nothing written leaves an old file as it was, and drops the
+    error of the last one.
+    """
+
+    def __init__(self, mode: str) -> None:
+        super().__init__(mode, lazy=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        output = Output(super().convert(value, param, ctx), str(value))
+        if ctx is not None:
+            # Before click's own closing, which comes first in and so last out.
+            ctx.call_on_close(output.flush)
+        return output

@@ -1,0 +1,59 @@
+"""What a command writes is whole, or the command says why not with exit code 2."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streams.cli.main import main
+
+RECORD = (
+    b'{"topic": "bank.transactions", "value": {"event_id": "t-1", "customer_id": "C1", "account_id": "A1", '
+    b'"occurred_at": "2026-03-02T09:00:00+08:00", "direction": "credit", "amount": "600000.00"}}\n'
+)
+
+
+def invoke(*arguments: str, stdin: bytes = RECORD) -> Result:
+    return CliRunner().invoke(main, arguments, input=stdin)
+
+
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="expected /dev/full, which Linux has")
+WRITERS = {
+    "features": ("features", "-", "--format", "jsonl", "--at", "2026-03-02", "--out"),
+    "tags": ("backtest", "-", "--format", "jsonl", "--tags"),
+    "state": ("backtest", "-", "--format", "jsonl", "--state"),
+    "simulate": ("simulate", "--customers", "13", "--out"),
+    "labels": ("simulate", "--customers", "13", "--out", "/dev/null", "--labels"),
+}
+
+
+@needs_full
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_full_disk_is_told_even_at_the_last_write(command: str) -> None:
+    result = invoke(*WRITERS[command], str(FULL))
+    assert result.exit_code == 2, result.output
+    assert "Error: /dev/full: expected a file to write to: No space left on device" in result.stderr
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_a_file_that_cannot_be_made_is_told_before_the_work(command: str, tmp_path: Path) -> None:
+    result = invoke(*WRITERS[command], str(tmp_path / "none" / "out"))
+    assert result.exit_code == 2, result.output
+    assert "No such file or directory" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_run_without_tags_leaves_no_old_ones_behind(tmp_path: Path) -> None:
+    tags = tmp_path / "tags.jsonl"
+    tags.write_text("yesterday's\n")
+    assert invoke(*WRITERS["tags"], str(tags), stdin=b"").exit_code == 0
+    assert tags.read_text() == ""
+    assert invoke(*WRITERS["tags"], str(tags)).exit_code == 0
+    assert '"rule":"joint-stock-layer"' in tags.read_text()
+
+
+def test_a_dash_is_standard_output() -> None:
+    result = invoke(*WRITERS["features"], "-")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[1].startswith("C1,")
