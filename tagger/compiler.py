@@ -20,6 +20,7 @@ from tagger.features.lookups import ActiveRule, Derived, LevelOf
 from tagger.kinds.contract import EventPattern, Measure, Rule, RuleTerms
 from tagger.kinds.ladder import LadderRule
 from tagger.kinds.signal import SignalRule
+from tagger.packcheck import rule_expressions
 from tagger.printing import Print, printer
 from tagger.state import NEVER
 
@@ -103,7 +104,7 @@ class _Compiler:
     def _reads_built(self, item: tuple[Pack, str, RuleModel], pending: Sequence[tuple[Pack, str, Any]]) -> bool:
         pack, _, rule = item
         unbuilt = {name for other, name, _ in pending if other.pack == pack.pack}
-        read = {name.split(".")[0] for text in _texts(rule) for name in referenced_names(text)}
+        read = {name.split(".")[0] for text in rule_expressions(rule) for name in referenced_names(text)}
         return not read & unbuilt
 
     def _rule(self, scope: PackScope, name: str, model: RuleModel) -> Rule:
@@ -113,7 +114,7 @@ class _Compiler:
         return self._signal(scope, name, model)
 
     def _signal(self, scope: PackScope, name: str, model: SignalModel) -> SignalRule:
-        features, reading = scope.reading(*_texts(model), model.refresh)
+        features, reading = scope.reading(*rule_expressions(model), model.refresh)
         if model.after is not None:
             reading = _with_retained(reading)
         when = compile_expression(model.when, reading, Type.BOOLEAN)
@@ -135,7 +136,7 @@ class _Compiler:
         )
 
     def _ladder(self, scope: PackScope, name: str, model: LadderModel) -> LadderRule:
-        features, reading = scope.reading(*_texts(model), model.refresh)
+        features, reading = scope.reading(*rule_expressions(model), model.refresh)
         levels = tuple(model.levels)
         by = None if model.by is None else compile_expression(model.by, reading, None)
         otherwise = model.otherwise is not None
@@ -239,20 +240,6 @@ class _Compiler:
             elif isinstance(feature, LevelOf | ActiveRule):
                 sources |= self._sources[feature.rule]
         return frozenset(sources)
-
-
-def _texts(model: RuleModel) -> list[str]:
-    """Every expression of a rule that is read over measured names."""
-    texts: list[str | None] = []
-    if isinstance(model, SignalModel):
-        texts += [model.when, model.until]
-    if isinstance(model, LadderModel):
-        texts += [model.by]
-        if model.by is None:
-            texts += [str(text) for level, text in model.levels.items() if level != model.otherwise]
-    if model.converts is not None:
-        texts.append(model.converts.when)
-    return [text for text in texts if text is not None]
 
 
 def _with_retained(reading: Scope) -> Scope:

@@ -37,10 +37,6 @@ class Occasion(msgspec.Struct, gc=False):
     assets_fen: int = 0
     changed: int = -1
 
-    @property
-    def is_deadline(self) -> bool:
-        return self.event is None
-
     def is_past(self, end_ms: int) -> bool:
         """Whether a time that includes its end is over: a deadline comes after all that occurred at it."""
         now_ms = self.moment.now_ms
