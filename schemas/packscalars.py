@@ -22,6 +22,8 @@ _MAX_DIGITS = 18
 
 _NUMBER = re.compile(r"(-?)([0-9]{1,18}(?:_[0-9]{3})*)(\.[0-9]{1,9})?(万)?", re.ASCII)
 _SPAN = re.compile(r"([1-9][0-9]{0,6})(mo|[smhd])", re.ASCII)
+_DAYS = re.compile(r"([0-9]{1,4})d", re.ASCII)
+_SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:\.[A-Za-z0-9_.-]{1,64})?", re.ASCII)
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -94,6 +96,18 @@ def parse_number(value: object) -> Decimal:
     return number * 10_000 if wan else number
 
 
+def parse_number_or_name(value: object) -> Decimal | str:
+    """Read a number, or the name of a setting (`large`, `cuts.gold`) that stands for one."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, str) and _SETTING.fullmatch(value):
+        return value
+    try:
+        return parse_number(value)
+    except PydanticCustomError:
+        refuse("a number such as 0.2, 50000 or 5万, or the name of a setting", value)
+
+
 def parse_share(value: object) -> Decimal:
     """Read a percentage (`95%`) or a decimal share, above 0 and at most 1."""
     if isinstance(value, Decimal):
@@ -118,6 +132,17 @@ def parse_duration(value: object) -> int:
     if duration_ms > _MAX_DURATION_MS:
         refuse("a duration of at most 3660d", value)
     return duration_ms
+
+
+def parse_days(value: object) -> int:
+    """Read a whole number of days (`3d`, `0d`)."""
+    if isinstance(value, int):
+        return value
+    expected = "a number of days such as 3d"
+    match = _DAYS.fullmatch(_text(value, expected))
+    if match is None:
+        refuse(expected, value)
+    return int(match[1])
 
 
 def parse_window(value: object) -> Window:
@@ -254,6 +279,8 @@ def parse_mapping(value: Any) -> Any:
 
 
 Number = Annotated[Decimal, BeforeValidator(parse_number)]
+NumberOrName = Annotated[Decimal | str, BeforeValidator(parse_number_or_name)]
+Days = Annotated[int, BeforeValidator(parse_days)]
 Share = Annotated[Decimal, BeforeValidator(parse_share)]
 DurationMs = Annotated[int, BeforeValidator(parse_duration)]
 WindowText = Annotated[Window, BeforeValidator(parse_window), PlainSerializer(lambda window: window.text)]

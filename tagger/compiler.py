@@ -3,26 +3,26 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from fractions import Fraction
 from typing import Any
 
 from schemas.bankday import BankCalendar
-from schemas.rulepack import LadderRule as LadderModel
-from schemas.rulepack import Pack, RuleModel
+from schemas.rulepack import GradedRule as GradedModel
+from schemas.rulepack import LeveledRule, Pack, RuleModel
 from schemas.rulepack import SignalRule as SignalModel
 from schemas.tags import Offer
 from tagger.expr.compile import compile_expression, referenced_names
-from tagger.expr.scope import Name, Scope, Type, exact
+from tagger.expr.scope import Name, Scope, Type
 from tagger.features.bits import BALANCES, FeatureBits
 from tagger.features.build import LadderShape, PackScope, build_feature, compile_where
 from tagger.features.contract import RETAINED, Feature
 from tagger.features.lookups import ActiveRule, Derived, LevelOf
+from tagger.gradings import compile_grading
+from tagger.kinds.approvals import ApprovedRule
 from tagger.kinds.contract import EventPattern, Measure, Rule, RuleTerms
-from tagger.kinds.ladder import LadderRule
+from tagger.kinds.grades import GradedRule
 from tagger.kinds.signal import SignalRule
 from tagger.packcheck import rule_expressions
 from tagger.printing import Print, printer
-from tagger.state import NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,8 @@ class _Compiler:
         return not read & unbuilt
 
     def _rule(self, scope: PackScope, name: str, model: RuleModel) -> Rule:
-        if isinstance(model, LadderModel):
-            return self._ladder(scope, name, model)
+        if isinstance(model, GradedModel):
+            return self._graded(scope, name, model)
         assert isinstance(model, SignalModel)
         return self._signal(scope, name, model)
 
@@ -135,38 +135,16 @@ class _Compiler:
             reads_retained=reads_retained,
         )
 
-    def _ladder(self, scope: PackScope, name: str, model: LadderModel) -> LadderRule:
+    def _graded(self, scope: PackScope, name: str, model: GradedModel) -> GradedRule:
         features, reading = scope.reading(*rule_expressions(model), model.refresh)
-        levels = tuple(model.levels)
-        by = None if model.by is None else compile_expression(model.by, reading, None)
-        otherwise = model.otherwise is not None
-        if by is None:
-            conditions = tuple(
-                None if index == 0 and otherwise else compile_expression(str(text), reading, Type.BOOLEAN)
-                for index, text in enumerate(model.levels.values())
-            )
-            cuts: tuple[int | Fraction, ...] = ()
-            expressions = [condition for condition in conditions if condition is not None]
-        else:
-            conditions = ()
-            cuts = tuple(
-                -NEVER if index == 0 and otherwise else exact(cut, by.type)  # type: ignore[arg-type]
-                for index, cut in enumerate(model.levels.values())
-            )
-            expressions = [by]
-        kind = Type.NUMBER if by is None else by.type
-        self._ladders[name] = LadderShape(levels, cuts, kind)
-        return LadderRule(
-            terms=self._terms(scope, name, model, features, reading, expressions, None),
-            levels=levels,
-            by=by,
-            cuts=cuts,
-            conditions=conditions,
-            otherwise=otherwise,
-            leave_below=None if model.leave_below is None else Fraction(model.leave_below),
-            silent=frozenset(model.silent),
-            print_cut=printer(kind),
-        )
+        grading, expressions, self._ladders[name] = compile_grading(model, reading)
+        terms = self._terms(scope, name, model, features, reading, expressions, None)
+        silent = frozenset(model.silent)
+        approval = model.approval if isinstance(model, LeveledRule) else None
+        if approval is None:
+            return GradedRule(terms, model.level_names, grading, silent)
+        first = model.level_names.index(approval.from_)
+        return ApprovedRule(terms, model.level_names, grading, silent, first)
 
     def _pattern(self, scope: PackScope, model: Any) -> EventPattern:
         where, _ = compile_where(model.event, model.where, scope.settings, self._calendar)
@@ -244,7 +222,7 @@ class _Compiler:
 
 def _with_retained(reading: Scope) -> Scope:
     retained = Name(Type.NUMBER, True, f"env[{RETAINED}]")
-    return Scope({**reading.names, "retained": retained}, reading.settings, reading.today, reading.parameters)
+    return replace(reading, names={**reading.names, "retained": retained})
 
 
 def _measure(scope: PackScope, read: str) -> Measure:

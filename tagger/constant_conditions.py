@@ -8,7 +8,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from schemas.rulepack import OTHERWISE, Count, DaysSince, Derived, LadderRule, Pack, RuleModel, SignalRule
+from schemas.rulepack import (
+    Count,
+    DaysSince,
+    Derived,
+    Distinct,
+    ListCount,
+    ListDistinct,
+    Pack,
+    RuleModel,
+    SignalRule,
+    Summary,
+    Top,
+)
 from tagger.expr.compile import Expression, compile_expression
 from tagger.expr.explain import walk
 from tagger.expr.fields import record_scope
@@ -51,21 +63,9 @@ def placed_expressions(rulebook: Rulebook, pack: Pack) -> Iterator[PlacedExpress
 
 
 def _rule_texts(rule: RuleModel) -> Iterator[tuple[Path, str, str | None]]:
-    if isinstance(rule, SignalRule):
-        yield ("when",), rule.when, None
-        if rule.until is not None:
-            yield ("until",), rule.until, None
-        if rule.after is not None and rule.after.where is not None:
-            yield ("after", "where"), rule.after.where, rule.after.event
-    if isinstance(rule, LadderRule):
-        if rule.by is not None:
-            yield ("by",), rule.by, None
-        else:
-            yield from (
-                (("levels", level), str(text), None) for level, text in rule.levels.items() if text != OTHERWISE
-            )
-    if rule.converts is not None and rule.converts.when is not None:
-        yield ("converts", "when"), rule.converts.when, None
+    yield from ((path, text, None) for path, text in rule.expressions())
+    if isinstance(rule, SignalRule) and rule.after is not None and rule.after.where is not None:
+        yield ("after", "where"), rule.after.where, rule.after.event
     if rule.converts is not None and rule.converts.event is not None and rule.converts.where is not None:
         yield ("converts", "where"), rule.converts.where, rule.converts.event
 
@@ -152,9 +152,11 @@ def _range_of(place: PlacedExpression, name: str) -> tuple[Fraction | None, Frac
         low, high = 0, 1
     elif isinstance(model, Count):
         low, high = 0, MAX_KEPT_EVENTS if model.over.unit == "ms" else None
-    elif isinstance(model, DaysSince) or part in {"rank", "next"}:
+    elif isinstance(model, Distinct):
+        low, high = 0, model.at_most
+    elif isinstance(model, DaysSince | ListCount | ListDistinct | Summary) or part in {"rank", "next"}:
         low = 0
-    elif part == "count":
+    elif isinstance(model, Top) or part == "day":
         low = 1
     return (None if low is None else Fraction(low)), (None if high is None else Fraction(high))
 

@@ -84,14 +84,15 @@ def open_episode(
     previous_level: str | None = None,
     previous_rank: int | None = None,
     refreshed: Printed = None,
+    proposed: bool = False,
 ) -> None:
-    """Begin the rule's next episode and give off its first revision."""
+    """Begin the rule's next episode and give off its first revision; a proposed one waits beside the open one."""
     terms, rule_state, now_ms = evaluation.terms, evaluation.rule_state, evaluation.now_ms
-    assert rule_state.open is None
+    assert (rule_state.proposed if proposed else rule_state.open) is None
     rule_state.episodes += 1
     rule_state.armed = False
     rule_state.last_opened_ms = now_ms
-    rule_state.open = Episode(
+    episode = Episode(
         number=rule_state.episodes,
         revision=0,
         opened_ms=now_ms,
@@ -103,7 +104,11 @@ def open_episode(
         watch=watch,
         refreshed=refreshed,
     )
-    _give_off(evaluation, rule_state.open, "opened", None, value, evidence)
+    if proposed:
+        rule_state.proposed = episode
+    else:
+        rule_state.open = episode
+    _give_off(evaluation, episode, "opened", None, value, evidence)
 
 
 def change_episode(
@@ -113,12 +118,17 @@ def change_episode(
     reason: RevokeReason | None = None,
     value: dict[str, Printed],
     evidence: tuple[Evidence, ...],
+    proposed: bool = False,
 ) -> None:
-    """Give off the next revision of the open episode; a change that closes it ends its life."""
-    episode = evaluation.rule_state.open
+    """Give off the next revision of the open (or proposed) episode; a change that closes it ends its life."""
+    rule_state = evaluation.rule_state
+    episode = rule_state.proposed if proposed else rule_state.open
     assert episode is not None
-    if _give_off(evaluation, episode, change, reason, value, evidence) == "closed":
-        evaluation.rule_state.open = None
+    after = _give_off(evaluation, episode, change, reason, value, evidence)
+    if after == "closed" and proposed:
+        rule_state.proposed = None
+    elif after == "closed":
+        rule_state.open = None
 
 
 def _give_off(
@@ -134,7 +144,7 @@ def _give_off(
     episode.revision += 1
     if episode.rank is not None:
         value = value | {"rank": episode.rank, "previous_rank": episode.previous_rank}
-    delivery = _delivery(terms, after, context)
+    delivery = _delivery(terms, after, context, episode is evaluation.rule_state.proposed)
     episode.push, episode.held = delivery.push, delivery.reason
     context.tags.append(
         TagEvent(
@@ -170,8 +180,13 @@ def _offer(terms: RuleTerms, level: str | None, state: CustomerState) -> Offer |
     return msgspec.structs.replace(offer, owner_id=owner_id)
 
 
-def _delivery(terms: RuleTerms, after: EpisodeState, context: Context) -> Delivery:
-    """Whether the push service may act; there is nothing to send for an episode that closes."""
+def _delivery(terms: RuleTerms, after: EpisodeState, context: Context, proposed: bool) -> Delivery:
+    """Whether the push service may act; there is nothing to send for an episode that closes.
+
+    That a level is only proposed is said before any other reason, replayed or not: it has no effect yet.
+    """
+    if proposed and after == "open":
+        return Delivery(push=False, reason="approval")
     if context.recorded:
         return Delivery(push=False, reason="replay")
     if terms.shadow:

@@ -11,10 +11,11 @@ from tagger.state import Watch
 
 def measured(evaluation: Evaluation) -> dict[str, Printed]:
     """Every feature and money name the rule's expressions read, printed; in order of first use."""
-    return {measure.name: _print(measure, evaluation) for measure in evaluation.terms.measures}
+    return {measure.name: print_measure(measure, evaluation) for measure in evaluation.terms.measures}
 
 
-def _print(measure: Measure, evaluation: Evaluation) -> Printed:
+def print_measure(measure: Measure, evaluation: Evaluation) -> Printed:
+    """One measured name, printed; None is unknown."""
     value = evaluation.environment[FIRST_NAME + evaluation.terms.features.index(measure.feature)]
     return measure.print(value if measure.part is None else value[measure.part])
 
@@ -44,7 +45,7 @@ def trace(
             if extra is not None and name in extra:
                 values[name] = extra[name]
             elif name in known:
-                values[name] = _print(known[name], evaluation)
+                values[name] = print_measure(known[name], evaluation)
                 window = window or known[name].feature.window_ms(occasion.moment, context.calendar)
         result.append(
             Evidence(

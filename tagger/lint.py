@@ -12,16 +12,19 @@ from schemas.rulepack import (
     ActiveRule,
     Case,
     Count,
-    DaysSince,
     Derived,
+    Distinct,
     FeatureModel,
     GivenAppEvent,
     GivenProfile,
     GivenTransaction,
-    LadderRule,
+    GradedRule,
+    LeveledRule,
     LevelOf,
+    ListFeature,
     Pack,
     RuleModel,
+    ScorecardRule,
     SignalRule,
     Sum,
     Top,
@@ -30,6 +33,7 @@ from tagger.constant_conditions import constant_parts, placed_expressions
 from tagger.expr.fields import PROFILE_FIELDS
 from tagger.expr.parse import referenced_names
 from tagger.packcheck import rule_expressions
+from tagger.packcuts import written_numbers
 from tagger.rulebook import PackError, Rulebook
 
 Findings = Iterator[PackError]
@@ -76,8 +80,10 @@ def _inputs_of_name(rulebook: Rulebook, pack: Pack, name: str, seen: frozenset[s
     key = f"{pack.pack}.{name}"
     if model is None or key in seen:
         return {"transactions"} if name in MONEY_NAMES else set()
-    if isinstance(model, Sum | Count | Top | DaysSince):
-        return {model.source}
+    if isinstance(model, ListFeature):
+        return {"profiles"}
+    if (source := getattr(model, "source", None)) is not None:
+        return {source}
     if isinstance(model, LevelOf | ActiveRule):
         return _inputs_of_rule(rulebook, *rulebook.rules[model.rule], seen | {key})
     if isinstance(model, Derived):
@@ -105,20 +111,23 @@ def unused_definitions(rulebook: Rulebook) -> Findings:
 
 
 def _is_cut(rulebook: Rulebook, pack: Pack, setting: str, value: object) -> bool:
-    """Whether a ladder names the setting; the pack's text tells, for its model holds numbers by now."""
+    """Whether a rule names the setting as a number; the text tells, for the models hold numbers by now."""
     names = {setting} | ({f"{setting}.{part}" for part in value} if isinstance(value, Mapping) else set())
     for tree in rulebook.trees.values():
         raw = tree.plain()
         if raw["pack"] == pack.pack:
-            ladders = [rule for rule in raw.get("rules", {}).values() if isinstance(rule.get("levels"), dict)]
-            return any(cut in names for rule in ladders for cut in rule["levels"].values())
+            return any(cut in names for rule in raw.get("rules", {}).values() for cut in written_numbers(rule))
     return False
 
 
 def unreachable_levels(rulebook: Rulebook) -> Findings:
-    """Levels that a higher one always takes, and ladders that never make a tag."""
+    """Levels that a higher one always takes, or no total reaches, and rules that never make a tag."""
     for name, (pack, rule) in rulebook.rules.items():
-        if not isinstance(rule, LadderRule):
+        if isinstance(rule, GradedRule) and set(rule.silent) >= set(rule.level_names):
+            yield rulebook.error_at(
+                pack.pack, ("rules", name, "silent"), "every level is silent", "one that is not"
+            )
+        if not isinstance(rule, LeveledRule):
             continue
         cuts = [(level, cut) for level, cut in rule.levels.items() if isinstance(cut, Decimal)]
         for (level, cut), (above, next_cut) in pairwise(cuts):
@@ -127,10 +136,21 @@ def unreachable_levels(rulebook: Rulebook) -> Findings:
                 yield rulebook.error_at(pack.pack, ("rules", name, "levels", level), message, "levels that ascend")
         if rule.leave_below is not None:
             yield from _overlaps(rulebook, pack, name, rule.leave_below, cuts)
-        if set(rule.silent) >= set(rule.levels):
-            yield rulebook.error_at(
-                pack.pack, ("rules", name, "silent"), "every level is silent", "one that is not"
-            )
+        if isinstance(rule, ScorecardRule):
+            yield from _beyond_reach(rulebook, pack, name, rule, cuts)
+
+
+def _beyond_reach(
+    rulebook: Rulebook, pack: Pack, name: str, rule: ScorecardRule, cuts: list[tuple[str, Decimal]]
+) -> Findings:
+    most = Decimal(0)
+    for part in rule.points.values():
+        weighed = [Decimal(part.weight) * Decimal(points) for points in part.bins.values()]
+        most += max(Decimal(0), *weighed)
+    for level, cut in cuts:
+        if cut > most:
+            message = f"`{level}` from {cut:f} is never reached: the points come to {most.normalize():f} at most"
+            yield rulebook.error_at(pack.pack, ("rules", name, "levels", level), message, "a lower start")
 
 
 def _overlaps(
@@ -165,7 +185,7 @@ def impossible_times(rulebook: Rulebook) -> Findings:
 
 
 def _window_ms(model: FeatureModel | None) -> int | None:
-    return model.over.shortest_ms if isinstance(model, Sum | Count | Top) else None
+    return model.over.shortest_ms if isinstance(model, Sum | Count | Top | Distinct) else None
 
 
 def constant_conditions(rulebook: Rulebook) -> Findings:

@@ -5,20 +5,20 @@ from schemas.tags import Printed
 from tagger.features.balances import balance
 from tagger.features.contract import Moment
 from tagger.kinds.contract import Context
-from tagger.kinds.ladder import LadderRule
+from tagger.kinds.grades import GradedRule
 from tagger.printing import print_money
 from tagger.program import Program
 from tagger.state import CustomerState
 
 
 def columns(program: Program) -> list[str]:
-    """`pack.feature`, or `pack.feature.part` where it has parts, in the packs' order; then `pack.ladder`."""
+    """`pack.feature`, or `pack.feature.part` where it has parts, in the packs' order; then rules with levels."""
     names = [
         f"{name}.{part}" if part else name
         for name, feature in program.features.items()
         for part in feature.parts or ("",)
     ]
-    return names + [_ladder_column(rule) for rule in program.rules if isinstance(rule, LadderRule)]
+    return names + [_level_column(rule) for rule in program.rules if isinstance(rule, GradedRule)]
 
 
 def measure(program: Program, context: Context, state: CustomerState, moment: Moment) -> dict[str, str | None]:
@@ -33,13 +33,13 @@ def measure(program: Program, context: Context, state: CustomerState, moment: Mo
         for index, part in enumerate(feature.parts):
             values[f"{name}.{part}"] = _text(prints[index](value[index]))
     for rule in program.rules:
-        if isinstance(rule, LadderRule):
+        if isinstance(rule, GradedRule):
             rule_state = state.rules.get(rule.terms.name)
-            values[_ladder_column(rule)] = None if rule_state is None else rule_state.level
+            values[_level_column(rule)] = None if rule_state is None else rule_state.level
     return values
 
 
-def _ladder_column(rule: LadderRule) -> str:
+def _level_column(rule: GradedRule) -> str:
     return f"{rule.terms.pack}.{rule.terms.name}"
 
 

@@ -3,20 +3,22 @@
 Every check yields problems and goes on, so that an analyst mends a pack in one go.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
-from typing import Any
 
 from schemas.rulepack import (
     ActiveRule,
     Case,
     Conversion,
     Derived,
+    Distinct,
     GivenFeedback,
-    LadderRule,
     LevelOf,
+    ListDistinct,
+    ListNext,
+    ListSum,
+    Next,
     Pack,
     RecordFilter,
     RuleModel,
@@ -83,42 +85,6 @@ def find_cycles(table: NameTable) -> Iterator[tuple[str, Path, ExpressionError]]
                 stack.append((child, iter(edges[child])))
 
 
-def resolve_cuts(pack: Pack) -> tuple[Pack, list[Problem]]:
-    """Put the numbers of settings where a ladder's levels name them."""
-    problems: list[Problem] = []
-    rules: dict[str, Any] = {}
-    for name, rule in pack.rules.items():
-        if not isinstance(rule, LadderRule) or rule.by is None:
-            continue
-        levels: dict[str, Decimal | str] = {}
-        for level, cut in rule.levels.items():
-            number = cut if isinstance(cut, Decimal) else _setting(pack, cut)
-            if number is None and not (cut == "otherwise" and level == rule.otherwise):
-                problems.append(Problem(("rules", name, "levels", level), _unknown_cut(pack, str(cut))))
-            levels[level] = cut if number is None else number
-        rules[name] = rule.model_copy(update={"levels": levels})
-    return pack.model_copy(update={"rules": {**pack.rules, **rules}}), problems
-
-
-def _setting(pack: Pack, name: str) -> Decimal | None:
-    first, _, part = name.partition(".")
-    found = pack.settings.get(first)
-    if isinstance(found, Mapping):
-        return found.get(part)
-    return found if not part else None
-
-
-def _unknown_cut(pack: Pack, cut: str) -> ExpressionError:
-    names = [
-        f"{name}.{part}" if part else name
-        for name, value in pack.settings.items()
-        for part in (value if isinstance(value, Mapping) else [""])
-    ]
-    return ExpressionError(
-        f"`{cut}` is neither a number nor a setting", 0, "a number or the name of a setting", nearest(cut, names)
-    )
-
-
 def _attempt(path: Path, action: Callable[[], object], in_key: bool = False) -> Problems:
     try:
         action()
@@ -146,12 +112,18 @@ def _check_names(pack: Pack) -> Problems:
 
 def _feature_attempts(pack: Pack, model: object, table: NameTable) -> Iterator[tuple[str, Callable[[], object]]]:
     match model:
-        case Sum(source=source, field=field):
+        case Sum(source=source, field=field) | ListSum(source=source, field=field):
             yield "sum", lambda: record_field(source, field, (Type.MONEY, Type.NUMBER))
-        case Top(source=source, field=field):
-            yield "top", lambda: record_field(source, field, (Type.TEXT,))
+        case (
+            Top(source=source, field=field, verb=verb)
+            | Distinct(source=source, field=field, verb=verb)
+            | ListDistinct(source=source, field=field, verb=verb)
+        ):
+            yield verb, lambda: record_field(source, field, (Type.TEXT,))
+        case Next(source=source, field=field) | ListNext(source=source, field=field):
+            yield "next", lambda: record_field(source, field, (Type.DATE,))
         case LevelOf(rule=rule):
-            yield "level", lambda: table.ladder(rule)
+            yield "level", lambda: table.graded(rule)
         case ActiveRule(rule=rule):
             yield "active", lambda: table.rule(rule)
         case Derived(text=text):
@@ -164,18 +136,15 @@ def _feature_attempts(pack: Pack, model: object, table: NameTable) -> Iterator[t
 def _check_rule(path: Path, pack: Pack, rule: RuleModel, table: NameTable) -> Problems:
     is_watch = isinstance(rule, SignalRule) and rule.after is not None
     scope = table.scope(pack, retained=is_watch)
-    if isinstance(rule, SignalRule):
-        yield from _compiles((*path, "when"), rule.when, scope)
-        if rule.until is not None:
-            yield from _compiles((*path, "until"), rule.until, scope)
-        if rule.after is not None:
-            yield from _check_filter((*path, "after"), pack, rule.after)
-    if isinstance(rule, LadderRule):
-        yield from _check_ladder(path, rule, scope)
+    for place, text in rule.expressions():
+        if place[-1] == "by":
+            yield from _attempt((*path, *place), partial(_is_measure, text, scope))
+        else:
+            yield from _compiles((*path, *place), text, scope)
+    if isinstance(rule, SignalRule) and rule.after is not None:
+        yield from _check_filter((*path, "after"), pack, rule.after)
     if rule.converts is not None:
         yield from _check_filter((*path, "converts"), pack, rule.converts)
-        if rule.converts.when is not None:
-            yield from _compiles((*path, "converts", "when"), rule.converts.when, scope)
     if rule.refresh is not None:
         yield from _check_read((*path, "refresh"), rule.refresh, scope)
 
@@ -185,20 +154,10 @@ def _check_filter(path: Path, pack: Pack, records: RecordFilter | Conversion) ->
         yield from _compiles((*path, "where"), records.where, record_scope(records.event, pack.settings))
 
 
-def _check_ladder(path: Path, rule: LadderRule, scope: Scope) -> Problems:
-    if rule.by is None:
-        for level, condition in rule.levels.items():
-            if level != rule.otherwise:
-                yield from _compiles((*path, "levels", level), str(condition), scope)
-        return
-
-    def measured() -> None:
-        assert rule.by is not None
-        kind = compile_expression(rule.by, scope, None).type
-        if kind not in {Type.MONEY, Type.NUMBER}:
-            raise ExpressionError(f"levels are told apart by a {kind.value}", 0, "money or a number")
-
-    yield from _attempt((*path, "by"), measured)
+def _is_measure(text: str, scope: Scope) -> None:
+    kind = compile_expression(text, scope, None).type
+    if kind not in {Type.MONEY, Type.NUMBER}:
+        raise ExpressionError(f"levels are told apart by a {kind.value}", 0, "money or a number")
 
 
 def _check_read(path: Path, name: str, scope: Scope, in_key: bool = False) -> Problems:
@@ -234,13 +193,11 @@ def _check_case(path: Path, pack: Pack, case: Case, table: NameTable) -> Problem
 
 
 def _has_level(table: NameTable, rule: str, level: str) -> None:
-    _, ladder = table.ladder(rule)
-    if level not in ladder.levels:
+    _, graded = table.graded(rule)
+    levels = graded.level_names
+    if level not in levels:
         raise ExpressionError(
-            f"`{rule}` has no level `{level}`",
-            0,
-            f"one of {', '.join(ladder.levels)}",
-            nearest(level, ladder.levels),
+            f"`{rule}` has no level `{level}`", 0, f"one of {', '.join(levels)}", nearest(level, levels)
         )
 
 
@@ -261,13 +218,7 @@ def _dependencies(table: NameTable) -> dict[str, list[str]]:
 
 def rule_expressions(rule: RuleModel) -> list[str]:
     """The expressions of a rule that read features."""
-    texts = [rule.converts.when if rule.converts else None]
-    if isinstance(rule, SignalRule):
-        texts += [rule.when, rule.until]
-    if isinstance(rule, LadderRule):
-        texts.append(rule.by)
-        texts += [str(value) for value in rule.levels.values()] if rule.by is None else []
-    return [text for text in texts if text is not None and text != "otherwise"]
+    return [text for _, text in rule.expressions()]
 
 
 def _features_in(pack: Pack, texts: list[str]) -> list[str]:

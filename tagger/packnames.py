@@ -9,33 +9,43 @@ from typing import Any
 
 from schemas.rulepack import (
     MONEY_NAMES,
+    VALUE_NAMES,
     ActiveRule,
     AverageBalance,
     Count,
     DaysSince,
     Derived,
+    Distinct,
     FeatureModel,
+    GradedRule,
     High,
     LadderRule,
     LevelOf,
+    ListCount,
+    ListDistinct,
+    ListNext,
+    ListSum,
     Low,
+    MatrixRule,
+    Next,
     Pack,
+    Recurring,
     RuleModel,
     Sum,
+    Summary,
     Top,
     nearest,
 )
 from tagger.expr.compile import compile_expression
 from tagger.expr.errors import ExpressionError
-from tagger.expr.fields import FIELDS, PROFILE_FIELDS
-from tagger.expr.functions import FUNCTIONS, UNSUPPORTED_FUNCTIONS
+from tagger.expr.fields import FIELDS, LIST_FIELDS, PROFILE_FIELDS
+from tagger.expr.functions import FUNCTIONS
 from tagger.expr.scope import Name, Scope, Type
 
 RETAINED = "retained"
 # No setting or feature may take these names: they mean something already.
 RESERVED = frozenset(
-    {*MONEY_NAMES, *PROFILE_FIELDS, *FUNCTIONS, *UNSUPPORTED_FUNCTIONS, RETAINED, "today", "cards", "holdings",
-     "total", "rank", "previous_rank", "consent"}
+    {*MONEY_NAMES, *PROFILE_FIELDS, *FUNCTIONS, *LIST_FIELDS, RETAINED, *VALUE_NAMES, "today", "consent"}
 )  # fmt: skip
 
 
@@ -108,11 +118,11 @@ class NameTable:
             raise ExpressionError(f"unknown rule `{name}`", 0, "a rule of any pack", nearest(name, self.rules))
         return self.rules[name]
 
-    def ladder(self, name: str) -> tuple[Pack, LadderRule]:
-        """A ladder and its pack; raises as `rule`, and when the rule is of another kind."""
+    def graded(self, name: str) -> tuple[Pack, GradedRule]:
+        """A rule with levels and its pack; raises as `rule`, and when the rule is of another kind."""
         pack, rule = self.rule(name)
-        if not isinstance(rule, LadderRule):
-            raise ExpressionError(f"`{name}` has no levels", 0, "the name of a ladder")
+        if not isinstance(rule, GradedRule):
+            raise ExpressionError(f"`{name}` has no levels", 0, "the name of a ladder, scorecard or matrix")
         return pack, rule
 
 
@@ -151,12 +161,15 @@ class PackNames(Mapping[str, Name]):
 
 
 def record_field(source: str, field: str, types: tuple[Type, ...] | None = None) -> Name:
-    """A record's field.
+    """A field of a source's records, or of a list's items.
 
     Raises:
-        ExpressionError: the source has no such field, or it is of another type than one of `types`.
+        ExpressionError: the source has no such field, or it is of another type than one of `types`, or it is
+            worked out and no field to be gathered.
     """
-    fields = {name: found for name, found in FIELDS[source].items() if types is None or found.type in types}
+    every = FIELDS[source] if source in FIELDS else LIST_FIELDS[source]
+    stored = {name: found for name, found in every.items() if found.read.startswith("env.")}
+    fields = {name: found for name, found in stored.items() if types is None or found.type in types}
     if field not in fields:
         raise ExpressionError(
             f"unknown field `{field}` of {source}", 0, " or ".join(fields), nearest(field, fields)
@@ -169,9 +182,14 @@ def _single(kind: Type, optional: bool = False) -> dict[str, Name]:
 
 
 def _level_parts(table: NameTable, _: Pack, model: LevelOf) -> dict[str, Name]:
-    pack, rule = table.ladder(model.rule)
-    parts = {"name": Name(Type.TEXT, True, "", words=tuple(rule.levels)), "rank": Name(Type.NUMBER, True, "")}
-    if rule.by is not None:
+    pack, rule = table.graded(model.rule)
+    parts = {"name": Name(Type.TEXT, True, "", words=rule.level_names)}
+    if isinstance(rule, MatrixRule):
+        return parts
+    parts["rank"] = Name(Type.NUMBER, True, "")
+    if not isinstance(rule, LadderRule):
+        parts["next"] = Name(Type.NUMBER, True, "")
+    elif rule.by is not None:
         parts["next"] = Name(compile_expression(rule.by, table.scope(pack), None).type, True, "")
     return parts
 
@@ -186,7 +204,27 @@ def _top_parts(_: NameTable, __: Pack, model: Top) -> dict[str, Name]:
     return {"value": Name(Type.TEXT, True, "", words=field.words), "count": Name(Type.NUMBER, True, "")}
 
 
-def _sum_parts(_: NameTable, __: Pack, model: Sum) -> dict[str, Name]:
+def _recurring_parts(*_: Any) -> dict[str, Name]:
+    return {
+        "recurs": Name(Type.BOOLEAN, False, ""),
+        "day": Name(Type.NUMBER, True, ""),
+        "next": Name(Type.DATE, True, ""),
+        "amount": Name(Type.MONEY, True, ""),
+    }
+
+
+def _summary_parts(*_: Any) -> dict[str, Name]:
+    numbers = {name: Name(Type.NUMBER, True, "") for name in ("x", "t_x", "T")}
+    return {
+        "count": Name(Type.NUMBER, False, ""),
+        "days": Name(Type.NUMBER, False, ""),
+        "mean": Name(Type.MONEY, True, ""),
+        **numbers,
+        "m": Name(Type.MONEY, True, ""),
+    }
+
+
+def _sum_parts(_: NameTable, __: Pack, model: Sum | ListSum) -> dict[str, Name]:
     return _single(record_field(model.source, model.field, (Type.MONEY, Type.NUMBER)).type)
 
 
@@ -206,7 +244,15 @@ _PARTS: Mapping[type[FeatureModel], Callable[[NameTable, Pack, Any], dict[str, N
     Sum: _sum_parts,
     Count: lambda *_: _single(Type.NUMBER),
     Top: _top_parts,
+    Distinct: lambda *_: _single(Type.NUMBER),
     DaysSince: lambda *_: _single(Type.NUMBER, optional=True),
+    Next: lambda *_: _single(Type.DATE, optional=True),
+    Recurring: _recurring_parts,
+    Summary: _summary_parts,
+    ListCount: lambda *_: _single(Type.NUMBER),
+    ListSum: _sum_parts,
+    ListDistinct: lambda *_: _single(Type.NUMBER),
+    ListNext: lambda *_: _single(Type.DATE, optional=True),
     LevelOf: _level_parts,
     ActiveRule: _active_parts,
     Derived: _derived_parts,

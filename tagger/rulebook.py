@@ -8,7 +8,7 @@ version is left out too, so that it names a state of the rules without being one
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -20,10 +20,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from schemas.packscalars import parse_number
-from schemas.rulepack import GIVEN_MODELS, MODELS_BY_STEP, GivenTick, Pack, RuleModel, nearest
+from schemas.packmodel import PackModel
+from schemas.packscalars import Window, parse_number
+from schemas.rulepack import GIVEN_MODELS, GivenTick, Pack, RuleModel, model_at, nearest
 from tagger.expr.errors import ExpressionError
-from tagger.packcheck import Problem, check_pack, find_cycles, resolve_cuts
+from tagger.packcheck import Problem, check_pack, find_cycles
+from tagger.packcuts import resolve_cuts
 from tagger.packnames import NameTable
 from tagger.yamltree import Place, Tree, YamlProblem, read_tree
 
@@ -31,12 +33,7 @@ MANIFEST = "rulebook.yaml"
 POLICY = "policy.yaml"
 MAX_FILES = 200
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}", re.ASCII)
-_LEFT_OUT_OF_DIGEST: dict[str, Any] = {
-    "title": True,
-    "source": True,
-    "cases": True,
-    "rules": {"__all__": {"title"}},
-}
+_LEFT_OUT_OF_DIGEST = ("title", "source", "cases")
 
 Overrides = Mapping[str, Mapping[str, Any]]
 
@@ -267,7 +264,7 @@ class _Reader:
         packs: dict[str, Pack] = {}
         for name in sorted(self._packs):
             packs[name], problems = resolve_cuts(self._packs[name])
-            self.errors += [self._placed(name, problem) for problem in problems]
+            self.errors += [self._placed(name, Problem(path, error)) for path, error in problems]
         table = NameTable(packs, frozenset(self._broken))
         for name, checked in packs.items():
             self.errors += [self._placed(name, found) for found in check_pack(checked, table)]
@@ -303,7 +300,7 @@ def _shape_error(file: str, tree: Tree, detail: ErrorDetails) -> PackError:
     context = detail.get("ctx", {})
     key = str(path[-1]) if path else ""
     if detail["type"] == "extra_forbidden":
-        model = next((MODELS_BY_STEP[str(s)] for s in reversed(path[:-1]) if str(s) in MODELS_BY_STEP), Pack)
+        model = model_at(path[:-1])
         names = model.yaml_names()
         if model is GivenTick:
             names = list(dict.fromkeys(name for given in GIVEN_MODELS for name in given.yaml_names()))
@@ -327,18 +324,29 @@ def _shape_error(file: str, tree: Tree, detail: ErrorDetails) -> PackError:
 
 
 def _digest(packs: Iterable[Pack]) -> str:
-    # Defaults are left out, so that a field added to the language changes no digest.
-    meaning = [
-        pack.model_dump(by_alias=True, exclude_defaults=True, exclude=_LEFT_OUT_OF_DIGEST) for pack in packs
-    ]
-    canonical = json.dumps(_canonical(meaning), ensure_ascii=False, separators=(",", ":"))
+    canonical = json.dumps([_canonical(pack) for pack in packs], ensure_ascii=False, separators=(",", ":"))
     return blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+
+def _said(model: PackModel) -> Iterator[tuple[str, Any]]:
+    """What a model says and is no default, so that a field added to the language changes no digest."""
+    for name, info in type(model).model_fields.items():
+        value = getattr(model, name)
+        # A `source` that tells where a pack comes from decides nothing; that of a feature does.
+        if isinstance(model, Pack | RuleModel) and name in _LEFT_OUT_OF_DIGEST:
+            continue
+        if info.is_required() or value != info.get_default(call_default_factory=True):
+            yield info.alias or name, value
 
 
 def _canonical(value: Any) -> Any:
     match value:
+        case PackModel():
+            return {alias: _canonical(item) for alias, item in sorted(_said(value), key=lambda said: said[0])}
+        case Window():
+            return value.text
         case Mapping():
-            return {str(key): _canonical(item) for key, item in value.items()}
+            return {str(_canonical(key)): _canonical(item) for key, item in value.items()}
         case list() | tuple():
             return [_canonical(item) for item in value]
         case Decimal():

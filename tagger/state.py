@@ -119,6 +119,9 @@ class RuleState(msgspec.Struct, array_like=True):
         pending: a ladder's level waiting for `for`; "" is falling to none.
         used_up: watches that tripped while an episode was open or the cooldown ran.
         unwatched: events that found eight watches waiting.
+        proposed: the episode of a level that waits for a checker; `open` then stands beside it.
+        computed: the level reached where a checker must approve it, approved or not; None below those.
+        ignored: approvals that met no proposal of theirs.
     """
 
     episodes: int = 0
@@ -131,6 +134,9 @@ class RuleState(msgspec.Struct, array_like=True):
     pending: str | None = None
     used_up: int = 0
     unwatched: int = 0
+    proposed: Episode | None = None
+    computed: str | None = None
+    ignored: int = 0
 
 
 class Flow(msgspec.Struct, array_like=True):

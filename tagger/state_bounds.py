@@ -15,16 +15,27 @@ from schemas.rulepack import (
     Count,
     DaysSince,
     Derived,
+    Distinct,
     FeatureModel,
     High,
+    LeveledRule,
     LevelOf,
+    ListCount,
+    ListDistinct,
+    ListNext,
+    ListSum,
     Low,
+    Next,
+    Recurring,
     RuleModel,
     SignalRule,
     Sum,
+    Summary,
     Top,
 )
+from tagger.features.next_date import MAX_KEPT_DATES
 from tagger.features.sliding import MAX_KEPT_EVENTS
+from tagger.features.summary import MAX_RECENT_DAYS
 from tagger.rulebook import Rulebook
 from tagger.state import MAX_WATCHES
 
@@ -66,9 +77,18 @@ def _top_bytes(model: Top) -> int:
     return _SLOT + model.at_most * (1 + 2 * _TEXT + _TIME + 2 * 3 + model.over.count * 2 * _DAY)
 
 
+def _distinct_bytes(model: Distinct) -> int:
+    return _SLOT + model.at_most * (1 + 2 * _TEXT + _TIME + _DAY)
+
+
+def _recurring_bytes(model: Recurring) -> int:
+    return _SLOT + (model.times + 1) * (1 + 2 * _DAY + _AMOUNT + _TIME + _TEXT)
+
+
 def _rule_bytes(name: str, rule: RuleModel) -> int:
     watches = MAX_WATCHES * _WATCH if isinstance(rule, SignalRule) and rule.after is not None else 0
-    return len(name) + _RULE + _EPISODE + watches
+    proposed = _EPISODE if isinstance(rule, LeveledRule) and rule.approval is not None else 0
+    return len(name) + _RULE + _EPISODE + watches + proposed
 
 
 def _nothing(_: FeatureModel) -> int:
@@ -83,7 +103,16 @@ FEATURE_BYTES: Mapping[type[FeatureModel], Callable[[Any], int]] = {
     Sum: _aggregate_bytes,
     Count: _aggregate_bytes,
     Top: _top_bytes,
+    Distinct: _distinct_bytes,
     DaysSince: lambda _: _SLOT + _DAY,
+    Next: lambda _: _SLOT + MAX_KEPT_DATES * _DAY,
+    Recurring: _recurring_bytes,
+    Summary: lambda _: _SLOT + 4 * _AMOUNT + (2 + MAX_RECENT_DAYS) * _DAY,
+    # A profile's lists are part of it.
+    ListCount: _nothing,
+    ListSum: _nothing,
+    ListDistinct: _nothing,
+    ListNext: _nothing,
     LevelOf: _nothing,
     ActiveRule: _nothing,
     Derived: _nothing,

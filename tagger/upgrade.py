@@ -6,11 +6,13 @@ removed rule revokes its open episodes, and state that nothing defines any more 
 
 from schemas.bankday import BankCalendar
 from schemas.journal import Activation
+from schemas.tags import RevokeReason
 from tagger.episodes import change_episode
 from tagger.features.contract import Moment
 from tagger.fold import Fold
+from tagger.kinds.approvals import ApprovedRule
 from tagger.kinds.contract import Evaluation, Occasion, Rule
-from tagger.kinds.ladder import LadderRule
+from tagger.kinds.grades import GradedRule
 from tagger.kinds.signal import SignalRule
 from tagger.meta import FeatureStart, Meta
 from tagger.program import Program
@@ -74,21 +76,22 @@ def _close_what_is_gone(state: CustomerState, old: Program, new: Fold, occasion:
             continue
         successor = rules.get(name)
         gone = not _continues(rule, successor)
-        level_gone = isinstance(successor, LadderRule) and rule_state.level not in (None, *successor.levels)
-        if not gone and not level_gone:
-            continue
-        if rule_state.open is not None:
-            change_episode(
-                Evaluation(rule.terms, rule_state, state, [], occasion, new.context),
-                change="revoked",
-                reason="rule removed" if gone else "level",
-                value={},
-                evidence=(),
-            )
+        levels = (None, *successor.levels) if isinstance(successor, GradedRule) else (None,)
+        level_gone = not gone and rule_state.level not in levels
+        proposal_gone = gone or not isinstance(successor, ApprovedRule) or rule_state.computed not in levels
+        evaluation = Evaluation(rule.terms, rule_state, state, [], occasion, new.context)
+        reason: RevokeReason = "rule removed" if gone else "level"
+        if rule_state.open is not None and (gone or level_gone):
+            change_episode(evaluation, change="revoked", reason=reason, value={}, evidence=())
+        if rule_state.proposed is not None and proposal_gone:
+            change_episode(evaluation, change="revoked", reason=reason, value={}, evidence=(), proposed=True)
         if gone:
             # Should the rule come back, its episodes are numbered on and its cooldown still counts.
             state.rules[name] = RuleState(rule_state.episodes, last_opened_ms=rule_state.last_opened_ms)
-        else:
+            continue
+        if proposal_gone:
+            rule_state.computed = None
+        if level_gone:
             rule_state.level = rule_state.pending = rule_state.since_ms = None
 
 
@@ -96,4 +99,4 @@ def _continues(rule: Rule, successor: Rule | None) -> bool:
     """Whether a rule's state means the same to the rule of its name in the new program."""
     if isinstance(rule, SignalRule) and isinstance(successor, SignalRule):
         return (rule.after is None) is (successor.after is None)
-    return type(rule) is type(successor)
+    return isinstance(rule, GradedRule) and isinstance(successor, GradedRule)

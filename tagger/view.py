@@ -72,7 +72,12 @@ def project_customer(customer_id: str, state: bytes, calendar: BankCalendar) -> 
 
 
 def _open_tags(customer_id: str, customer: CustomerState, calendar: BankCalendar) -> dict[str, OpenTag]:
-    episodes = [(state.open, rule) for rule, state in customer.rules.items() if state.open is not None]
+    episodes = [
+        (episode, rule)
+        for rule, state in customer.rules.items()
+        for episode in (state.open, state.proposed)
+        if episode is not None
+    ]
     return {
         tag_id(rule, customer_id, episode.number): OpenTag(
             rule=rule,
@@ -83,5 +88,5 @@ def _open_tags(customer_id: str, customer: CustomerState, calendar: BankCalendar
             delivery=Delivery(push=episode.push, reason=episode.held),
             level=episode.level,
         )
-        for episode, rule in sorted(episodes, key=lambda item: (item[0].opened_ms, item[1]))
+        for episode, rule in sorted(episodes, key=lambda item: (item[0].opened_ms, item[1], item[0].number))
     }

@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 from tagger.expr import nodes
 from tagger.expr.errors import ExpressionError
-from tagger.expr.functions import FUNCTIONS, UNSUPPORTED_FUNCTIONS
+from tagger.expr.functions import FUNCTIONS, FunctionSpec
 from tagger.expr.nodes import Const, Node
 from tagger.expr.parse import Parsed, dotted, number_of
 from tagger.expr.scope import Name, Scope, Type, exact
 
 _ORDERED = (Type.MONEY, Type.NUMBER, Type.DATE)
+# The longest time ahead that a model is asked about.
+MAX_DAYS = 3660
 _TODAY_PARTS = ("day", "month", "weekday")
 _COMPARISONS: Mapping[type[ast.cmpop], nodes.Comparison] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
@@ -149,7 +151,7 @@ class _Checker:
         return nodes.Read(source.type, source.optional, text, column, name, source)
 
     def _today(self, text: str, column: int, part: str) -> Node:
-        if self._scope.today is None:
+        if self._scope.today is None or self._scope.today_functions is not None:
             raise ExpressionError(
                 "there is no `today` inside `where`", column, "the record's day, month or weekday"
             )
@@ -297,11 +299,11 @@ class _Checker:
         assert isinstance(node.func, ast.Name)
         spec = FUNCTIONS.get(node.func.id)
         if spec is None:
-            if node.func.id in UNSUPPORTED_FUNCTIONS:
-                raise ExpressionError(f"the function `{node.func.id}` is not supported yet", column)
             raise _unknown_name(node.func.id, column, list(FUNCTIONS), "function")
-        if spec.needs_today and self._scope.today is None:
+        if spec.needs_today and not self._knows_today(spec.name):
             raise ExpressionError(f"`{spec.name}` needs today, which `where` does not know", column)
+        if spec.arguments == "model":
+            return self._call_model(node, spec)
         arguments = [self.check(argument) for argument in node.args]
         if spec.arguments == "alike":
             return self._call_alike(text, column, spec.name, arguments)
@@ -317,6 +319,49 @@ class _Checker:
         assert spec.result is not None
         optional = any(argument.optional for argument in arguments)
         return nodes.Call(spec.result, optional, text, column, spec.name, tuple(arguments))
+
+    def _knows_today(self, function: str) -> bool:
+        allowed = self._scope.today_functions
+        return self._scope.today is not None and (allowed is None or function in allowed)
+
+    def _call_model(self, node: ast.Call, spec: FunctionSpec) -> Node:
+        """A call that is handed a summary and a group of settings: their parts become its arguments."""
+        text, column = self._base(node)
+        if len(node.args) != 3:
+            raise ExpressionError(f"`{spec.name}` takes 3 arguments", column, spec.usage)
+        summary, group, days = node.args
+        reads = tuple(self._part(summary, part, spec) for part in spec.parts)
+        horizon = self.check(days)
+        if not isinstance(horizon, Const) or horizon.type is not Type.NUMBER or not 1 <= horizon.value <= MAX_DAYS:
+            raise ExpressionError(
+                f"`{horizon.text}` is no number of days", horizon.column, f"a number or setting, 1 to {MAX_DAYS}"
+            )
+        settings = self._group(group, spec)
+        return nodes.Call(Type.MONEY, True, text, column, spec.name, (*reads, *settings, horizon))
+
+    def _part(self, node: ast.expr, part: str, spec: FunctionSpec) -> Node:
+        text, column = self._base(node)
+        name = dotted(node)
+        source = None if name is None else self._scope.names.get(f"{name}.{part}")
+        if source is None or isinstance(node, ast.Attribute):
+            raise ExpressionError(f"`{text}` is no summary", column, spec.usage)
+        return nodes.Read(source.type, source.optional, text, column, f"{name}.{part}", source)
+
+    def _group(self, node: ast.expr, spec: FunctionSpec) -> tuple[Const, ...]:
+        text, column = self._base(node)
+        group = self._scope.settings.get(text)
+        if not isinstance(group, Mapping):
+            named = f"a group of settings with {', '.join(spec.settings)}"
+            raise ExpressionError(f"`{text}` is no group of settings", column, named)
+        lacking = [name for name in spec.settings if name not in group]
+        if lacking:
+            raise ExpressionError(f"`{text}` lacks {', '.join(lacking)}", column, ", ".join(spec.settings))
+        refusal = spec.refuses({name: float(group[name]) for name in spec.settings}) if spec.refuses else None
+        if refusal is not None:
+            raise ExpressionError(f"`{text}` makes no model", column, refusal)
+        return tuple(
+            Const(Type.NUMBER, False, f"{text}.{name}", column, exact(group[name])) for name in spec.settings
+        )
 
     def _call_alike(self, text: str, column: int, name: str, arguments: list[Node]) -> Node:
         spec = FUNCTIONS[name]

@@ -1,7 +1,8 @@
 """What `where` sees of a record, and which attributes a profile has.
 
 A filter is compiled over `RECORD_PARAMETERS`: `evaluate(env, cal)`, where `env` is the struct of
-`schemas.journal` and `cal` a `RecordCalendar`. A filter holds only when it gives True; None (unknown) is no
+`schemas.journal` and `cal` a `RecordCalendar`. A filter over a profile's list is compiled over
+`ITEM_PARAMETERS`: an item and today's bank day. A filter holds only when it gives True; None (unknown) is no
 match.
 """
 
@@ -14,6 +15,8 @@ from schemas.journal import AccountType, Action, Direction
 from tagger.expr.scope import Name, Scope, Type
 
 RECORD_PARAMETERS = ("env", "cal")
+ITEM_PARAMETERS = ("env", "today")
+_ITEM_FUNCTIONS = frozenset({"days_to", "age"})
 
 
 class RecordCalendar:
@@ -73,6 +76,23 @@ FIELDS: Mapping[str, Mapping[str, Name]] = {
     },
 }
 
+# Read over one item of `schemas.journal.Attributes.cards` and `.holdings`.
+LIST_FIELDS: Mapping[str, Mapping[str, Name]] = {
+    "cards": {
+        "card_id": _text("card_id"),
+        "kind": _text("kind", words=("debit", "credit")),
+        "grade": _text("grade", optional=True),
+        "opened_on": Name(Type.DATE, True, "env.opened_day"),
+        "expires_on": Name(Type.DATE, True, "env.expires_day"),
+    },
+    "holdings": {
+        "product_id": _text("product_id"),
+        "family": _text("family", optional=True),
+        "amount": Name(Type.MONEY, True, "env.amount_fen"),
+        "matures_on": Name(Type.DATE, True, "env.matures_day"),
+    },
+}
+
 # Read over `env` = `schemas.journal.Attributes`; a rule's scope puts its own reading in their place.
 PROFILE_FIELDS: Mapping[str, Name] = {
     "opened_on": Name(Type.DATE, True, "env.opened_on"),
@@ -104,5 +124,7 @@ PROFILE_FIELDS: Mapping[str, Name] = {
 
 
 def record_scope(source: str, settings: Mapping[str, Decimal | Mapping[str, Decimal]]) -> Scope:
-    """What a `where` over `source` sees."""
+    """What a `where` over `source` sees: a record, or an item of the profile's lists."""
+    if source in LIST_FIELDS:
+        return Scope(LIST_FIELDS[source], settings, "today", _ITEM_FUNCTIONS, ITEM_PARAMETERS)
     return Scope(FIELDS[source], settings, today=None, parameters=RECORD_PARAMETERS)

@@ -5,11 +5,13 @@ are bank days; `today` is handed in where a spec says so.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any, Literal
 
 from tagger.expr.scope import Type
+from tagger.values.clv import PARAMETERS, clv, refuses
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Example:
     result: Any
     values: Mapping[str, Any] | None = None
     today: str = "2026-03-02"
+    settings: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -27,22 +30,28 @@ class FunctionSpec:
     """One function.
 
     Attributes:
-        arguments: types in order; `alike`: two or more of one type, which is the result's too.
+        arguments: types in order; `alike`: two or more of one type, which is the result's too; `model`: a
+            summary, a group of settings and a number of days, of which the implementation is handed the
+            summary's `parts`, the group's `settings` and the days, in this order.
         result: type of the result; None when it is that of the arguments.
         needs_today: the implementation's first argument is the bank day of now.
         strict: an unknown argument makes the result unknown.
+        refuses: what is wrong with a group of settings; None when nothing is.
     """
 
     name: str
     usage: str
     summary: str
-    arguments: tuple[Type, ...] | Literal["alike"]
+    arguments: tuple[Type, ...] | Literal["alike", "model"]
     result: Type | None
     implementation: Callable[..., Any]
     examples: tuple[Example, ...]
     needs_today: bool = False
     strict: bool = True
     types: tuple[Type, ...] = (Type.MONEY, Type.NUMBER, Type.DATE)
+    parts: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    refuses: Callable[[Mapping[str, float]], str | None] | None = None
 
 
 def least(*values: Any) -> Any:
@@ -93,6 +102,12 @@ def birthday_in(today: int | None, day: int | None, days: Any) -> bool | None:
         following = anniversary(day, year + 1)
     return bool(following - today <= days)
 
+
+_BOUGHT = {"bought.x": 2, "bought.t_x": 213, "bought.T": 272, "bought.m": 3000}
+_MODEL = {name: Decimal(number) for name, number in {
+    "r": "0.2426", "alpha": "30.92", "a": "0.7928", "b": "2.4259", "p": "6.25", "q": "3.74", "v": "15.44",
+    "discount": "0.1",
+}.items()}  # fmt: skip
 
 FUNCTIONS: Mapping[str, FunctionSpec] = {
     spec.name: spec
@@ -149,8 +164,14 @@ FUNCTIONS: Mapping[str, FunctionSpec] = {
              Example("birthday_in(birth_date, 3)", None, {"birth_date": None})),
             needs_today=True,
         ),
+        FunctionSpec(
+            "clv", "clv(summary, model, days)",
+            "What a customer's transactions are worth over the coming days, discounted; `model` is a group of "
+            "settings: r, alpha, a, b (BG/NBD), p, q, v (Gamma-Gamma) and discount (a year).",
+            "model", Type.MONEY, clv,
+            (Example("clv(bought, model, 365)", "4608", _BOUGHT, settings={"model": _MODEL}),
+             Example("clv(bought, model, 365)", None, dict.fromkeys(_BOUGHT), settings={"model": _MODEL})),
+            strict=False, parts=("x", "t_x", "T", "m"), settings=PARAMETERS, refuses=refuses,
+        ),
     )
 }  # fmt: skip
-
-# In the language, not in this version.
-UNSUPPORTED_FUNCTIONS = ("clv",)

@@ -43,13 +43,15 @@ class Scope:
     Attributes:
         names: by dotted name.
         settings: named numbers, or named groups of them (`group.name`). Untyped: yuan where money is met.
-        today: Python that reads the bank day of now; None where there is no today (inside `where`).
+        today: Python that reads the bank day of now; None where there is no today (a record's `where`).
+        today_functions: the only functions that may use it; None for all of them, and for `today` itself.
         parameters: of the compiled function, and of the `read` snippets.
     """
 
     names: Mapping[str, Name]
     settings: Mapping[str, Decimal | Mapping[str, Decimal]] = field(default_factory=dict)
     today: str | None = None
+    today_functions: frozenset[str] | None = None
     parameters: tuple[str, ...] = ("env",)
 
 

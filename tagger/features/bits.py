@@ -1,6 +1,7 @@
 """One bit a feature's state: what an event changed, and what a rule reads, as sets that meet in one `&`."""
 
 from tagger.features.contract import Feature
+from tagger.features.lists import ListFeature
 from tagger.features.lookups import Attribute
 
 BALANCES = 1
@@ -22,7 +23,7 @@ class FeatureBits:
             ValueError: another definition has the same hash.
         """
         if feature.key == 0:
-            return PROFILE if isinstance(feature, Attribute) else BALANCES
+            return PROFILE if isinstance(feature, Attribute | ListFeature) else BALANCES
         if self._definitions.setdefault(feature.key, feature.definition) != feature.definition:
             raise ValueError(
                 f"two features share the hash {feature.key:08x}: {feature.definition!r} and "

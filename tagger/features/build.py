@@ -7,18 +7,23 @@ from fractions import Fraction
 from functools import partial
 from typing import Any, cast
 
-from schemas import rulepack
+from schemas import packfeatures
 from schemas.bankday import BankCalendar
 from schemas.rulepack import MONEY_NAMES
 from tagger.expr.compile import Expression, compile_expression, referenced_names
-from tagger.expr.fields import FIELDS, PROFILE_FIELDS, RecordCalendar, record_scope
+from tagger.expr.fields import FIELDS, LIST_FIELDS, PROFILE_FIELDS, RecordCalendar, record_scope
 from tagger.expr.scope import Name, Scope, Type
 from tagger.features.aggregates import DayAggregate, DaysSince
 from tagger.features.closings import AverageBalance, Balance, ExtremeBalance
 from tagger.features.contract import FIRST_NAME, TODAY, Feature, Where
 from tagger.features.definition import canonical, definition_key
+from tagger.features.distinct import Distinct
+from tagger.features.lists import ItemTest, ListCount, ListDistinct, ListFeature, ListNext, ListSum
 from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
+from tagger.features.next_date import NextDate
+from tagger.features.recurring import Recurring
 from tagger.features.sliding import SlidingAggregate
+from tagger.features.summary import Summary
 from tagger.features.top import Top
 from tagger.features.windows import DayWindow
 
@@ -28,11 +33,12 @@ _ANY_DAY = 1
 
 @dataclass(frozen=True)
 class LadderShape:
-    """What `level:` must know of a ladder: its levels, where each starts, and in what unit."""
+    """What `level:` must know of a rule: its levels, where each starts, in what unit, and whether in order."""
 
     levels: tuple[str, ...]
     cuts: tuple[int | Fraction, ...]
     type: Type
+    is_ranked: bool = True
 
 
 @dataclass
@@ -69,8 +75,10 @@ class PackScope:
         read: dict[str, Feature] = {}
         for text in texts:
             for name in referenced_names(text) if text is not None else ():
-                if name in self.names:
-                    read.setdefault(self.names[name].feature.name, self.names[name].feature)
+                # A function may be handed a feature with its parts by its plain name.
+                feature = self.names[name].feature if name in self.names else self.features.get(name)
+                if feature is not None:
+                    read.setdefault(feature.name, feature)
         places = {name: FIRST_NAME + index for index, name in enumerate(read)}
         names = {name: self._name(known, places) for name, known in self.names.items()}
         return tuple(read.values()), Scope(names, self.settings, today=f"env[{TODAY}]")
@@ -90,6 +98,14 @@ class PackScope:
             self.names[name] = Measured(feature, None, types[0], optional)
         for index, part in enumerate(feature.parts):
             self.names[f"{name}.{part}"] = Measured(feature, index, types[index], optional)
+
+
+def compile_item_test(items: str, text: str | None, settings: Settings) -> tuple[ItemTest | None, str, bool]:
+    """Compile a filter over the items of a list: the test, its canonical text, and whether it uses today."""
+    if text is None:
+        return None, "", False
+    expression = compile_expression(text, record_scope(items, settings), Type.BOOLEAN)
+    return expression.evaluate, canonical(expression.tree), expression.uses_today
 
 
 def compile_where(
@@ -204,6 +220,102 @@ def _top(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderSh
     return feature, (known.type, Type.NUMBER), True
 
 
+def _distinct(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
+    window, known = _window(model.over), FIELDS[model.source][model.field]
+    what = f"distinct {model.field} of {model.source} where {meaning}"
+    definition = f"{what} over {window.describe()} at most {model.at_most}"
+    feature = Distinct(
+        name=name,
+        definition=definition,
+        key=definition_key(definition),
+        source=model.source,
+        where=where,
+        field=known.read.removeprefix("env."),
+        window=window,
+        at_most=model.at_most,
+        calendar=scope.calendar,
+    )
+    return feature, (Type.NUMBER,), False
+
+
+def _next(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
+    definition = f"next {model.field} of {model.source} where {meaning}"
+    feature = NextDate(
+        name=name,
+        definition=definition,
+        key=definition_key(definition),
+        source=model.source,
+        where=where,
+        field=FIELDS[model.source][model.field].read.removeprefix("env."),
+        calendar=scope.calendar,
+    )
+    return feature, (Type.DATE,), True
+
+
+def _recurring(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
+    definition = (
+        f"recurring {model.source} where {meaning} every {model.every} slack {model.slack_days}d "
+        f"times {model.times}"
+    )
+    feature = Recurring(
+        name=name,
+        definition=definition,
+        key=definition_key(definition),
+        source=model.source,
+        where=where,
+        every=model.every,
+        slack_days=model.slack_days,
+        times=model.times,
+        calendar=scope.calendar,
+    )
+    return feature, (Type.BOOLEAN, Type.NUMBER, Type.DATE, Type.MONEY), True
+
+
+def _summary(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
+    definition = f"summary {model.source} where {meaning}"
+    feature = Summary(
+        name=name,
+        definition=definition,
+        key=definition_key(definition),
+        source=model.source,
+        where=where,
+        calendar=scope.calendar,
+    )
+    number, money = Type.NUMBER, Type.MONEY
+    return feature, (number, number, money, number, number, number, money), True
+
+
+def _list_feature(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+    test, meaning, uses_today = compile_item_test(model.source, model.where, scope.settings)
+    field_name = getattr(model, "field", None)
+    known = None if field_name is None else LIST_FIELDS[model.source][field_name]
+    make, kind = _LIST_FEATURES[model.verb]
+    feature = make(
+        name=name,
+        definition=f"{model.verb} {field_name or 'items'} of {model.source} where {meaning}",
+        items=model.source,
+        where=test,
+        field=None if known is None else known.read.removeprefix("env."),
+        uses_today=uses_today,
+        calendar=scope.calendar,
+    )
+    value_type = known.type if kind is None and known is not None else kind or Type.NUMBER
+    return feature, (value_type,), model.verb == "next"
+
+
+# The verb's feature, and the type of what it gives; None for that of the field.
+_LIST_FEATURES: Mapping[str, tuple[type[ListFeature], Type | None]] = {
+    "count": (ListCount, Type.NUMBER),
+    "sum": (ListSum, None),
+    "distinct": (ListDistinct, Type.NUMBER),
+    "next": (ListNext, Type.DATE),
+}
+
+
 def _days_since(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
     where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
     definition = f"days_since {model.source} where {meaning}"
@@ -220,7 +332,7 @@ def _days_since(scope: PackScope, name: str, model: Any, ladders: Mapping[str, L
 
 def _level(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
     shape = ladders[model.rule]
-    feature = LevelOf(name, f"level {model.rule}", model.rule, shape.levels, shape.cuts)
+    feature = LevelOf(name, f"level {model.rule}", model.rule, shape.levels, shape.cuts, shape.is_ranked)
     return feature, (Type.TEXT, Type.NUMBER, shape.type), True
 
 
@@ -238,15 +350,23 @@ def _derived(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Ladd
 _BUILDERS = cast(
     "dict[type[Any], Callable[[PackScope, str, Any, Mapping[str, LadderShape]], Built]]",
     {
-        rulepack.AverageBalance: _average,
-        rulepack.Low: _extreme,
-        rulepack.High: _extreme,
-        rulepack.Sum: _aggregate,
-        rulepack.Count: _aggregate,
-        rulepack.Top: _top,
-        rulepack.DaysSince: _days_since,
-        rulepack.LevelOf: _level,
-        rulepack.ActiveRule: _active,
-        rulepack.Derived: _derived,
+        packfeatures.AverageBalance: _average,
+        packfeatures.Low: _extreme,
+        packfeatures.High: _extreme,
+        packfeatures.Sum: _aggregate,
+        packfeatures.Count: _aggregate,
+        packfeatures.Top: _top,
+        packfeatures.Distinct: _distinct,
+        packfeatures.DaysSince: _days_since,
+        packfeatures.Next: _next,
+        packfeatures.Recurring: _recurring,
+        packfeatures.Summary: _summary,
+        packfeatures.ListCount: _list_feature,
+        packfeatures.ListSum: _list_feature,
+        packfeatures.ListDistinct: _list_feature,
+        packfeatures.ListNext: _list_feature,
+        packfeatures.LevelOf: _level,
+        packfeatures.ActiveRule: _active,
+        packfeatures.Derived: _derived,
     },
 )

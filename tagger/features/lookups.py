@@ -35,30 +35,36 @@ class _Lookup:
 
 
 class LevelOf(_Lookup):
-    """`level: RULE`: a ladder's `.name`, `.rank` (0 the lowest) and `.next`, where the next level starts.
+    """`level: RULE`: the level stood on: `.name`, `.rank` (0 the lowest) and `.next`, where the next starts.
 
     Args:
-        levels: the ladder's levels from the lowest up.
+        levels: the rule's levels from the lowest up.
         cuts: where each starts; empty for a ladder of expressions, whose `.next` is unknown.
+        is_ranked: levels have an order; a matrix's have not, and only a `.name`.
     """
 
-    parts = ("name", "rank", "next")
-
     def __init__(
-        self, name: str, definition: str, rule: str, levels: Sequence[str], cuts: Sequence[int | Fraction]
+        self,
+        name: str,
+        definition: str,
+        rule: str,
+        levels: Sequence[str],
+        cuts: Sequence[int | Fraction],
+        is_ranked: bool = True,
     ) -> None:
         super().__init__(name, definition)
         self.rule = rule
+        self.parts = ("name", "rank", "next") if is_ranked else ("name",)
         followers = [*cuts[1:], None] if cuts else [None] * len(levels)
         self._values = {
-            level: (level, rank, follower)
+            level: (level, rank, follower)[: len(self.parts)]
             for rank, (level, follower) in enumerate(zip(levels, followers, strict=True))
         }
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         rule_state = state.rules.get(self.rule)
         if rule_state is None or rule_state.level is None:
-            return None, None, None
+            return (None,) * len(self.parts)
         return self._values[rule_state.level]
 
 
@@ -71,7 +77,7 @@ class ActiveRule(_Lookup):
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         rule_state = state.rules.get(self.rule)
-        return rule_state is not None and rule_state.open is not None
+        return rule_state is not None and (rule_state.open is not None or rule_state.proposed is not None)
 
 
 class Attribute(_Lookup):

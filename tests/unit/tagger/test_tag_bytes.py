@@ -34,7 +34,7 @@ def test_a_tag_is_these_bytes() -> None:
     # Windows: two bank days; half an hour up to and including the instant, told half-open.
     assert opened().tags[0][1].decode() == (
         '{"schema_version":1,"tag_id":"sig.f405f61cb66a9bc54dfe","revision":1,"customer_id":"C1","rule":"sig",'
-        '"pack":"p","change":"opened","state":"open","at":"2026-03-02T09:30:00.250+08:00","rulebook":"0:8d47e788",'
+        '"pack":"p","change":"opened","state":"open","at":"2026-03-02T09:30:00.250+08:00","rulebook":"0:bfccc7a9",'
         '"value":{"assets":"12.00","views.count":1,"calls":1},"level":null,"previous_level":null,"reason":null,'
         '"evidence":[{"condition":"assets >= 10","measured":{"assets":"12.00"},"threshold":"10","holds":true,'
         '"window":null,"events":["a1"]},'

@@ -81,7 +81,7 @@ def test_names(text: str, column: int, message: str, nearest: str | None) -> Non
         ("age(born, 1)", "`age` takes 1 arguments"),
         ("age(bought)", "`bought` is not a date here"),
         ("any_age(labels, 1, 2)", "`labels` is not a list here"),
-        ("clv(bought, bought, 3)", "the function `clv` is not supported yet"),
+        ("clv(bought, bought, 3)", "`bought` is no summary"),
         ("assets / 0", "division by zero"),
         ("1 / (2 - 2)", "division by zero"),
         ('born > "2026-02-30"', '"2026-02-30" is no date'),

@@ -13,7 +13,8 @@ from tagger.expr.scope import Name, Scope, Type
 
 TYPES = {
     "a": Type.NUMBER, "b": Type.NUMBER, "assets": Type.MONEY, "birth_date": Type.DATE,
-    "children_birth_dates": Type.LIST,
+    "children_birth_dates": Type.LIST, "bought.x": Type.NUMBER, "bought.t_x": Type.NUMBER,
+    "bought.T": Type.NUMBER, "bought.m": Type.MONEY,
 }  # fmt: skip
 
 
@@ -34,7 +35,7 @@ def test_example(example: Example) -> None:
         name: Name(kind, True, f'env["{name}"]', Type.DATE if kind is Type.LIST else None)
         for name, kind in TYPES.items()
     }
-    expression = compile_expression(example.expression, Scope(names, {}, today="env['today']"), None)
+    expression = compile_expression(example.expression, Scope(names, example.settings, today="env['today']"), None)
     expected = Fraction(Decimal(example.result)) if isinstance(example.result, str) else example.result
     assert expression.evaluate({**env, "today": today}) == expected
     assert walk(expression.tree, env.get, today) == expected

@@ -1,0 +1,213 @@
+"""The cases of a rule pack: inputs in journal order, and all the tags they lead to (rulebook.md §1)."""
+
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+
+from schemas.packmodel import AnyMapping, AnySequence, PackModel, one_of
+from schemas.packscalars import (
+    Boolean,
+    Integer,
+    Moment,
+    Slug,
+    Text,
+    parse_date,
+    parse_mapping,
+    parse_number,
+    refuse,
+)
+
+
+def _parse_fen(value: object) -> int:
+    if isinstance(value, int):
+        return value
+    fen = parse_number(value) * 100
+    if fen != fen.to_integral_value():
+        refuse("an amount with at most two decimals", value)
+    return int(fen)
+
+
+def _parse_day(value: object) -> date:
+    return parse_date(value)
+
+
+AmountFen = Annotated[int, BeforeValidator(_parse_fen)]
+Day = Annotated[date, BeforeValidator(_parse_day)]
+AccountType = Annotated[Literal["current", "term", "wealth", "loan"], one_of("current", "term", "wealth", "loan")]
+_ACTIONS = ("view", "favourite", "cart", "purchase", "search", "click", "login")
+Action = Annotated[Literal["view", "favourite", "cart", "purchase", "search", "click", "login"], one_of(*_ACTIONS)]
+_OUTCOMES = ("delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed")
+Outcome = Annotated[
+    Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"], one_of(*_OUTCOMES)
+]
+Decision = Annotated[Literal["approve", "reject"], one_of("approve", "reject")]
+
+
+class GivenModel(PackModel):
+    """One input of a case; a naive `at` is bank time."""
+
+    telling: ClassVar[tuple[str, ...]]
+    at: Moment
+
+
+class GivenTransaction(GivenModel):
+    """A transaction; without `account` the customer has one account per account type."""
+
+    telling = ("credit", "debit")
+    credit_fen: AmountFen | None = Field(None, alias="credit", gt=0)
+    debit_fen: AmountFen | None = Field(None, alias="debit", gt=0)
+    account: Text | None = None
+    account_type: AccountType = "current"
+    balance_after_fen: AmountFen | None = Field(None, alias="balance_after")
+    currency: Text = "CNY"
+    kind: Text = "other"
+    channel: Text | None = None
+    product_id: Text | None = None
+    product_family: Text | None = None
+    matures_on: Day | None = None
+    own_transfer: Boolean = False
+    event_id: Text | None = None
+
+    @property
+    def direction(self) -> Literal["credit", "debit"]:
+        return "credit" if self.credit_fen is not None else "debit"
+
+    @property
+    def amount_fen(self) -> int:
+        amount = self.credit_fen if self.credit_fen is not None else self.debit_fen
+        assert amount is not None
+        return amount
+
+    @model_validator(mode="after")
+    def _has_one_side(self) -> Self:
+        if (self.credit_fen is None) == (self.debit_fen is None):
+            refuse("either credit or debit", "both")
+        return self
+
+
+class GivenAppEvent(GivenModel):
+    telling = ("action",)
+    action: Action
+    category: Text | None = None
+    product_id: Text | None = None
+    channel: Text = "app"
+    dwell_ms: Integer | None = Field(None, ge=0)
+    event_id: Text | None = None
+
+
+class GivenProfile(GivenModel):
+    """A profile snapshot; values are texts, lists and mappings, for the model of profiles to read."""
+
+    telling = ("profile",)
+    profile: Annotated[dict[str, Any], AnyMapping]
+    event_id: Text | None = None
+
+
+class ApprovalText(PackModel):
+    subject: Slug
+    grade: Slug
+    maker: Text
+    checker: Text
+    decision: Decision
+
+
+class GivenApproval(GivenModel):
+    telling = ("approval",)
+    approval: ApprovalText
+    event_id: Text | None = None
+
+
+class FeedbackText(PackModel):
+    """What came of the latest episode of a rule."""
+
+    rule: Slug
+    outcome: Outcome
+
+
+class GivenFeedback(GivenModel):
+    telling = ("feedback",)
+    feedback: FeedbackText
+    event_id: Text | None = None
+
+
+class GivenTick(GivenModel):
+    """Time passes."""
+
+    telling = ()
+
+
+GIVEN_MODELS: tuple[type[GivenModel], ...] = (
+    GivenTransaction, GivenAppEvent, GivenProfile, GivenApproval, GivenFeedback, GivenTick,
+)  # fmt: skip
+
+
+def _given_kind(value: Any) -> str:
+    if isinstance(value, GivenModel):
+        return f"<{type(value).__name__}>"
+    for model in GIVEN_MODELS:
+        if any(key in value for key in model.telling):
+            return f"<{model.__name__}>"
+    return "<GivenTick>"
+
+
+Given = Annotated[
+    Annotated[GivenTransaction, Tag("<GivenTransaction>")]
+    | Annotated[GivenAppEvent, Tag("<GivenAppEvent>")]
+    | Annotated[GivenProfile, Tag("<GivenProfile>")]
+    | Annotated[GivenApproval, Tag("<GivenApproval>")]
+    | Annotated[GivenFeedback, Tag("<GivenFeedback>")]
+    | Annotated[GivenTick, Tag("<GivenTick>")],
+    Discriminator(_given_kind),
+    BeforeValidator(parse_mapping),
+]
+
+ChangeName = Literal["opened", "refreshed", "converted", "expired", "revoked", "released"]
+CHANGES: tuple[ChangeName, ...] = ("opened", "refreshed", "converted", "expired", "revoked", "released")
+
+
+class Expected(PackModel):
+    """One tag a case expects; what is None is not compared."""
+
+    at: Moment
+    opened: Slug | None = None
+    refreshed: Slug | None = None
+    converted: Slug | None = None
+    expired: Slug | None = None
+    revoked: Slug | None = None
+    released: Slug | None = None
+    level: Slug | None = None
+    value: dict[str, Text] | None = None
+    reason: Text | None = None
+
+    @property
+    def change(self) -> ChangeName:
+        return next(change for change in CHANGES if getattr(self, change) is not None)
+
+    @property
+    def rule(self) -> str:
+        return str(getattr(self, self.change))
+
+    @model_validator(mode="after")
+    def _is_one_change(self) -> Self:
+        given = [change for change in CHANGES if getattr(self, change) is not None]
+        if len(given) != 1:
+            refuse(f"exactly one of {', '.join(CHANGES)}", " and ".join(given) or "none")
+        return self
+
+
+class Case(PackModel):
+    """Events in, tags out.
+
+    Attributes:
+        given: inputs in journal order.
+        expect: *all* tags of the rules looked at.
+        rules: the rules looked at; None means all of the pack.
+        features: what features, or dotted parts of them, are at the end, as text; `unknown` is a value.
+    """
+
+    it: Text
+    given: Annotated[tuple[Given, ...], AnySequence]
+    expect: Annotated[tuple[Expected, ...], AnySequence]
+    features: Annotated[dict[str, Text], AnyMapping] = Field(default_factory=dict)
+    rules: Annotated[tuple[Slug, ...] | None, AnySequence] = None

@@ -1,0 +1,73 @@
+"""`distinct: FIELD`: how many values a field had over `Nd`.
+
+State: one `[value, last day, last time, last event id]` a value; exact for the `at_most` values seen last.
+"""
+
+from typing import Any
+
+from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent
+from tagger.features.contract import Moment, Where
+from tagger.features.windows import DayWindow
+from tagger.state import CustomerState
+
+
+class Distinct:
+    """How many values were seen; of nothing, 0. A missing value is none."""
+
+    parts: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        definition: str,
+        key: int,
+        source: str,
+        where: Where | None,
+        field: str,
+        window: DayWindow,
+        at_most: int,
+        calendar: BankCalendar,
+    ) -> None:
+        self.name, self.definition, self.key, self.source = name, definition, key, source
+        self._where, self._field, self._window = where, field, window
+        self._at_most, self._calendar = at_most, calendar
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        if self._where is not None and self._where(event) is not True:
+            return False
+        seen = getattr(event, self._field)
+        first = self._window.span(moment.today)[0]
+        if seen is None or day < first:
+            return False
+        slot = state.features.setdefault(self.key, [])
+        slot[:] = [entry for entry in slot if entry[1] >= first]
+        entry = next((entry for entry in slot if entry[0] == seen), None)
+        if entry is None:
+            slot.append([seen, day, event.occurred_ms, event.event_id])
+        elif (event.occurred_ms, event.event_id) > (entry[2], entry[3]):
+            entry[1:] = [day, event.occurred_ms, event.event_id]
+        if len(slot) > self._at_most:
+            slot.remove(min(slot, key=_last_seen))
+        return True
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        first = self._window.span(moment.today)[0]
+        return sum(entry[1] >= first for entry in state.features.get(self.key, ()))
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        leaves = [entry[1] + self._window.count for entry in state.features.get(self.key, ())]
+        day = min((day for day in leaves if day > evaluated_day), default=None)
+        return None if day is None else self._calendar.start_ms(day)
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        first, end = self._window.span(moment.today)
+        return calendar.start_ms(first), calendar.start_ms(end)
+
+    def warm_from(self, began_day: int) -> int | None:
+        return self._window.full_on(began_day)
+
+
+def _last_seen(entry: list[Any]) -> tuple[int, str]:
+    return entry[2], entry[3]

@@ -1,0 +1,62 @@
+"""`next: FIELD` of transactions: the earliest such date from today on.
+
+State: the dates to come, ascending, each once; the nearest 32 are kept.
+"""
+
+from bisect import bisect_left
+from typing import Any
+
+from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent
+from tagger.features.contract import Moment, Where
+from tagger.state import CustomerState
+
+MAX_KEPT_DATES = 32
+
+
+class NextDate:
+    """A bank day, unknown when there is none to come. Like `ever`, it counts from the beginning: no warming."""
+
+    parts: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        definition: str,
+        key: int,
+        source: str,
+        where: Where | None,
+        field: str,
+        calendar: BankCalendar,
+    ) -> None:
+        self.name, self.definition, self.key, self.source = name, definition, key, source
+        self._where, self._field, self._calendar = where, field, calendar
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        if self._where is not None and self._where(event) is not True:
+            return False
+        date = getattr(event, self._field)
+        if date is None or date < moment.today:
+            return False
+        slot = state.features.setdefault(self.key, [])
+        del slot[: bisect_left(slot, moment.today)]
+        index = bisect_left(slot, date)
+        if index == len(slot) or slot[index] != date:
+            slot.insert(index, date)
+            del slot[MAX_KEPT_DATES:]
+        return True
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        return next((day for day in state.features.get(self.key, ()) if day >= moment.today), None)
+
+    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        # A date counts to the end of its day.
+        passed = next((day + 1 for day in state.features.get(self.key, ()) if day + 1 > evaluated_day), None)
+        return None if passed is None else self._calendar.start_ms(passed)
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        return None
+
+    def warm_from(self, began_day: int) -> int | None:
+        return None
