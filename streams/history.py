@@ -1,4 +1,4 @@
-"""A file as the journal that ingest would make of it; `streams.refold` folds it.
+"""A file as the journal that ingest would make of it; `tagger.plain_fold` folds it.
 
 Each input topic of the source is read as one partition through `tagger.ingest`, in the order of the file. Time is
 told as live ingest tells it under `clock: events`: a source's tick follows the event that has moved its time by a

@@ -8,12 +8,11 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator
 
 from schemas.convert import Rates
-from tagger.settings import DEFAULT_CLOCK_TOPICS
+from schemas.events import INPUTS
 
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _TOPIC_PREFIX = re.compile(r"[A-Za-z0-9._-]{0,200}")
 _REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
-_INPUT_TOPICS = (*DEFAULT_CLOCK_TOPICS, "bank.profiles", "bank.approvals", "push.feedback")
 
 
 def _bootstrap(value: str) -> str:
@@ -45,8 +44,8 @@ def _zone(value: str) -> str:
 
 def _clock_topics(value: tuple[str, ...]) -> tuple[str, ...]:
     # A topic that nobody ticks for would hold the clock for ever.
-    if not value or not set(value) <= set(_INPUT_TOPICS) or len(set(value)) < len(value):
-        raise ValueError(f"expected some of {', '.join(_INPUT_TOPICS)}, each once")
+    if not value or not set(value) <= set(INPUTS) or len(set(value)) < len(value):
+        raise ValueError(f"expected some of {', '.join(INPUTS)}, each once")
     return value
 
 

@@ -3,7 +3,10 @@
 Compiled once, at activation; what a pack fixes is resolved here, so that folding an event walks tuples.
 """
 
+from typing import get_args
+
 from schemas.bankday import BankCalendar
+from schemas.journal import CustomerEvent
 from tagger.compiler import compile_packs
 from tagger.features.bits import FeatureBits
 from tagger.features.closings import Balance
@@ -13,7 +16,7 @@ from tagger.kinds.signal import SignalRule
 from tagger.rulebook import Rulebook
 
 _UNTIMED = (Balance, LevelOf, ActiveRule, Attribute)
-ALL_SOURCES = ("transactions", "app_events", "profiles", "approvals", "feedback")
+ALL_SOURCES: tuple[str, ...] = tuple(event.source_kind for event in get_args(CustomerEvent))
 
 
 class Program:

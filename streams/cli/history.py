@@ -21,11 +21,12 @@ from streams.cli.progress import counting
 from streams.cli.publish import reading_sources
 from streams.cli.summary import Summary
 from streams.history import Refused, decode_journal, parse_time, read_journal, until
-from streams.refold import Emit, fold, refold
+from streams.refold import refold
 from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source
 from streams.topics import JOURNAL
 from tagger.partition import Partition
+from tagger.plain_fold import Emit, fold
 from tagger.rulebook import RulebookError, read_rulebook
 from tagger.view import project_customer
 

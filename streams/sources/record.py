@@ -7,7 +7,9 @@ bad. It raises `SourceError` when the file itself is not what was asked for.
 
 from typing import NamedTuple
 
-CONTROL_HEADER = "tagger-control"
+from tagger.ingest import CONTROL_HEADER
+
+__all__ = ["CONTROL_HEADER", "SourceError", "SourceRecord"]
 
 
 class SourceRecord(NamedTuple):

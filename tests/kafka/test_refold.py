@@ -16,13 +16,14 @@ from streams.cli.history import backtest
 from streams.clients import open_producer
 from streams.history import Refused, read_journal
 from streams.partitioner import partition_of
-from streams.refold import fold, refold
+from streams.refold import refold
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.simulate import Plan
 from streams.sources.simulate import simulate as make_up
 from streams.topics import APP_EVENTS, JOURNAL, TRANSACTIONS, create
 from tagger.partition import Partition
+from tagger.plain_fold import fold
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 2
