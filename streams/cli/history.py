@@ -114,7 +114,9 @@ def backtest(
     if state_file is not None:
         _write_states(partitions, settings, state_file)
     customers = sum(len(partition.customers) for partition in partitions)
-    summary.show((partition.meta for partition in partitions), customers, as_json=as_json)
+    outputs = (tags_file, dead_letters_file, state_file)
+    err = any(output is not None and output.is_standard_output for output in outputs)
+    summary.show((partition.meta for partition in partitions), customers, as_json=as_json, err=err)
 
 
 @click.command()

@@ -14,6 +14,10 @@ class Output:
         self._file = file
         self._name = name
 
+    @property
+    def is_standard_output(self) -> bool:
+        return self._name == "-"
+
     def write(self, data: Any) -> int:
         """Write bytes or text, as the file was opened for.
 

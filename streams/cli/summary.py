@@ -42,11 +42,12 @@ class Summary:
         head = _HEADS.decode(tag)
         self.changes[head.rule, head.change] += 1
 
-    def show(self, metas: Iterable[Meta], customers: int, *, as_json: bool) -> None:
+    def show(self, metas: Iterable[Meta], customers: int, *, as_json: bool, err: bool) -> None:
         """Print it.
 
         Args:
             metas: of every partition folded.
+            err: on standard error, because standard output holds records.
         """
         metas = list(metas)
         fates = [fates for meta in metas for fates in meta.fates.values()]
@@ -58,9 +59,9 @@ class Summary:
         }
         rulebooks = sorted({meta.rulebook for meta in metas})
         if as_json:
-            self._show_json(totals, rulebooks, customers)
+            self._show_json(totals, rulebooks, customers, err)
             return
-        console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+        console = Console(stderr=err, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
         tags = Table("rule", "change", "tags")
         for (rule, change), count in sorted(self.changes.items()):
             tags.add_row(rule, change, f"{count:,}")
@@ -71,7 +72,7 @@ class Summary:
             console.print(f"source: {_listed(+self.notes)}")
         console.print(f"{customers:,} customers, rulebook {', '.join(rulebooks)}")
 
-    def _show_json(self, fates: dict[str, int], rulebooks: list[str], customers: int) -> None:
+    def _show_json(self, fates: dict[str, int], rulebooks: list[str], customers: int, err: bool) -> None:
         tags = [{"rule": rule, "change": change, "count": n} for (rule, change), n in sorted(self.changes.items())]
         summary = {
             "rulebooks": rulebooks,
@@ -81,7 +82,7 @@ class Summary:
             "source": dict(self.notes),
             "tags": tags,
         }
-        click.echo(msgspec.json.encode(summary).decode())
+        click.echo(msgspec.json.encode(summary).decode(), err=err)
 
 
 def _listed(counts: dict[str, int]) -> str:

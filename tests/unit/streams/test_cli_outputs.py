@@ -1,5 +1,6 @@
 """What a command writes is whole, or the command says why not with exit code 2."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,15 @@ def test_a_run_without_tags_leaves_no_old_ones_behind(tmp_path: Path) -> None:
     assert tags.read_text() == ""
     assert invoke(*WRITERS["tags"], str(tags)).exit_code == 0
     assert '"rule":"joint-stock-layer"' in tags.read_text()
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)])
+def test_tags_on_standard_output_stand_there_alone(more: tuple[str, ...]) -> None:
+    result = invoke(*WRITERS["tags"], "-", *more)
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["rule"] for line in result.stdout.splitlines()] == ["joint-stock-layer"]
+    assert "joint-stock-layer" in result.stderr
+    assert "applied" in result.stderr
 
 
 def test_a_dash_is_standard_output() -> None:
