@@ -13,6 +13,7 @@ from journals import MINUTE, both, events
 from rulebooks import CHANGED, RICH, WITHOUT
 
 from schemas.journal import JournalRecord
+from tagger.dedupe import ENTRY_BYTES
 from tagger.partition import Partition
 from tagger.state import KEPT_DAYS, MAX_ACCOUNTS, MAX_EARLY, MAX_FLOWS, MAX_WATCHES
 
@@ -121,7 +122,7 @@ def written_bound() -> int:
     accounts = MAX_ACCOUNTS * (100 + LONGEST) + MAX_EARLY * 80
     watches = MAX_WATCHES * (LONGEST + 32)
     features = 62 * 14 + 15 * 14 + 64 * 14 + 32 * (2 * LONGEST + 20 + 62 * 8)
-    return CORE.dedupe_count * 14 + closings + accounts + MAX_FLOWS * 80 + watches + features + 1024
+    return CORE.dedupe_count * ENTRY_BYTES + closings + accounts + MAX_FLOWS * 80 + watches + features + 1024
 
 
 def test_a_state_is_bounded_however_much_happens() -> None:
@@ -144,11 +145,8 @@ def test_a_state_is_bounded_however_much_happens() -> None:
     assert 20_000 < size < written_bound()
     state = result.state()
     assert len(state.accounts) == MAX_ACCOUNTS + 1
-    assert (len(state.flows), len(state.rules["in"].watches), len(state.seen)) == (
-        MAX_FLOWS,
-        MAX_WATCHES,
-        CORE.dedupe_count,
-    )
+    assert (len(state.flows), len(state.rules["in"].watches)) == (MAX_FLOWS, MAX_WATCHES)
+    assert len(state.seen) == CORE.dedupe_count * ENTRY_BYTES
     assert max(len(account.early) for account in state.accounts.values()) <= MAX_EARLY
 
 
