@@ -75,6 +75,7 @@ class ProjectTask:
         self._redis: Redis | None = None
         self._view: RedisView | None = None
         self._position = 0
+        self._told: int | None = None
 
     async def take_over(self) -> int:
         """Fence, compare what Redis says with what Kafka says, and clear the partition's view if they differ."""
@@ -97,7 +98,7 @@ class ProjectTask:
             self._log(logging.WARNING, "view rebuilt", applied=applied, committed=group_offset, end=end)
             await self._once_redis_answers(lambda: self._rebuild(view, start))
             applied = start
-        self._position = applied
+        self._position, self._told = applied, group_offset
         return applied
 
     async def _rebuild(self, view: RedisView, start: int) -> None:
@@ -123,10 +124,14 @@ class ProjectTask:
         await self._once_redis_answers(write)
         if failpoints.armed:
             await failpoints.reach("project.after-write")
-        async with self._unit.begin() as batch:
-            batch.offsets(self._group, {self._tp: (end, "")})
-            await batch.commit()
         self._position = end
+        await self._tell_group()
+
+    async def _tell_group(self) -> None:
+        async with self._unit.begin() as batch:
+            batch.offsets(self._group, {self._tp: (self._position, "")})
+            await batch.commit()
+        self._told = self._position
 
     def _row(self, record: ConsumerRecord) -> Row:
         customer_id = record.key.decode()
@@ -134,10 +139,12 @@ class ProjectTask:
         return Row(customer_id, record.offset, view)
 
     async def idle(self, caught_up: bool) -> None:
-        """Notice a Redis that was wiped while nothing was being written."""
+        """Notice a Redis that was wiped while nothing was being written, and tell the group what it missed."""
         view = self._view
         assert view is not None, "take_over() comes before idle()"
         await self._once_redis_answers(lambda: view.write(self._tp.partition, [], self._position, self._position))
+        if self._told != self._position:  # a commit failed after its write: lag would be seen where none is
+            await self._tell_group()
 
     async def release(self) -> None:
         if self._redis is not None:

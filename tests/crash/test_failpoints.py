@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_every_place_in_the_registry_stands_in_the_code() -> None:
 def test_every_reach_stands_behind_the_switch() -> None:
     for path in sorted(STREAMS.rglob("*.py")):
         lines = path.read_text(encoding="utf-8").splitlines()
-        for before, line in zip(lines, lines[1:], strict=False):
+        for before, line in pairwise(lines):
             if "await failpoints.reach(" in line:
                 assert before.strip() == "if failpoints.armed:", f"{path.name}: {line.strip()}"
 

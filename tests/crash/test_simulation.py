@@ -21,6 +21,7 @@ def test_a_seed_is_clean(seed: int) -> None:
 
 # seed: what it once found
 FOUND = {
+    1040: "after a failed commit of a view's offset, lag was seen where none was",
     1047: "an owner that a newer one had fenced took the newer one's offset for a lost changelog, and ended",
     40: "the last fetch before a lull was lost in a buffer, and the lane waited for it for ever",
 }
@@ -64,25 +65,16 @@ def test_plans_differ_in_kind() -> None:
     assert {fault.kind for plan in plans for fault in plan.faults} >= {"crash", "pause", "wipe", "foreign"}
 
 
-def calm(plan: Plan) -> None:
-    plan.faults, plan.steps = [], []
-    plan.disorder_share = plan.failed_send_share = plan.loading_share = 0.0
-
-
-def test_without_faults_nothing_is_taken_over_twice() -> None:
-    def quiet(plan: Plan) -> None:
-        calm(plan)
-        plan.workers = 1
-        plan.weather.lost_share = 0.0
-
-    verdict = simulate(3, quiet)
+@pytest.mark.parametrize("seed", range(5))
+def test_without_faults_no_task_is_ever_disturbed(seed: int) -> None:
+    verdict = simulate(seed, Plan.calm_down)
     assert not verdict.problems, verdict
-    assert not [line for line in verdict.story if "zombie" in line or "unknown" in line]
+    assert not [line for line in verdict.story if "zombie" in line]
 
 
 def test_a_worker_paused_past_its_session_is_refused_when_it_comes_back() -> None:
     def zombie(plan: Plan) -> None:
-        calm(plan)
+        plan.calm_down()
         plan.workers, plan.session = 2, 6.0
         plan.faults = [Fault(at, "pause", 20.0) for at in (2.0, 9.0, 15.0)]
 

@@ -77,6 +77,16 @@ class Plan:
     is_patient: bool = False
     reads_committed: bool = True
 
+    def is_calm(self) -> bool:
+        """Whether nothing is to go wrong, and partitions move to nobody."""
+        shares = self.failed_send_share, self.loading_share, self.disorder_share
+        return self.workers == 1 and not (self.faults or self.steps or any(shares)) and self.weather == Weather()
+
+    def calm_down(self) -> None:
+        """Let nothing go wrong."""
+        self.workers, self.faults, self.steps, self.weather = 1, [], [], Weather()
+        self.failed_send_share = self.loading_share = self.disorder_share = 0.0
+
 
 def draw(seed: int, kinds: tuple[Kind, ...] | None = None) -> Plan:
     """The plan of a seed.

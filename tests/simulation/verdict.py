@@ -24,11 +24,17 @@ from tagger.view import project_customer
 from .bank import COUNTS
 from .world import PROGRAMS, World, rulebook
 
+_DISTURBED = ("fenced", "outcome unknown, state dropped", "fetch lost on the way, reading again")
+
 
 def problems(world: World) -> Iterator[str]:
     """Everything that is not as it must be."""
     for name, error in world.failures:
         yield f"worker {name} could not go on: {error!r}"
+    if world.plan.is_calm():
+        for at, who, what, facts in world.story:
+            if what in _DISTURBED:
+                yield f"{at:.3f} {who} {what} {facts}, though nothing ever went wrong"
     seen = look(world)
     for check in (
         check_every_offset_has_one_fate,
