@@ -39,7 +39,13 @@ class Program:
         self.name = rulebook.name
         self.digest = rulebook.digest
         compiled = compile_packs(rulebook.packs, calendar)
-        self.features, self.printers, self.rules = compiled.features, compiled.printers, compiled.rules
+        # Compiled in the order in which they read each other.
+        self.features = {
+            name: compiled.features[name]
+            for pack in rulebook.packs
+            for name in (f"{pack.pack}.{feature}" for feature in pack.features)
+        }
+        self.printers, self.rules = compiled.printers, compiled.rules
         self.updaters = {source: self._updaters(source, compiled.bits) for source in ALL_SOURCES}
         read = {feature.name: feature for rule in self.rules for feature in rule.terms.features}
         self.timed = tuple(feature for feature in read.values() if not isinstance(feature, _UNTIMED))

@@ -111,6 +111,14 @@ def test_the_view_shows_balances_levels_and_open_tags() -> None:
     assert list(view.tags)[1] == "sig.f405f61cb66a9bc54dfe"
 
 
+def test_columns_stand_in_the_packs_order_whatever_reads_what() -> None:
+    features = (
+        "features: {twice: {expr: calls * 2}, calls: {count: app_events, over: 2d}, rich: {expr: assets > 9}}"
+    )
+    result = run([money("2026-03-02 09:00", 12, "t1")], f"pack: p\n{features}\nrules: {{}}\n")
+    assert result.partition.feature_columns() == ["p.twice", "p.calls", "p.rich"]
+
+
 def test_columns_stand_in_the_packs_order() -> None:
     result = run(
         [money("2026-03-02 09:00", 12, "t1")], PACK + "  steps: {by: assets, levels: {low: 1, high: 20}}\n"
