@@ -209,7 +209,7 @@ def _at_least(expected: str, found: str) -> bool:
     return found.lstrip("-").isdigit() and (int(found) < 0 or int(found) >= int(expected))
 
 
-# A topic that keeps longer, or takes larger records, than it must is no fault.
+# A topic that takes larger records, or shows longer what was deleted, than it must is no fault.
 _SAME: dict[str, Callable[[str, str], bool]] = {
     "max.message.bytes": _at_least,
     "delete.retention.ms": _at_least,

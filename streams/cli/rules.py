@@ -150,7 +150,8 @@ def _read(folder: Path, as_json: bool) -> Rulebook:
         else:
             for each in error.errors:
                 click.echo(str(each), err=True)
-            click.echo(f"{len(error.errors)} errors in {folder}", err=True)
+            count = len(error.errors)
+            click.echo(f"{count} error{'s' if count > 1 else ''} in {folder}", err=True)
         raise SystemExit(BAD_CONFIGURATION) from error
 
 
