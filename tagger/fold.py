@@ -11,6 +11,7 @@ from typing import Literal
 
 from schemas.bankday import BankCalendar
 from schemas.journal import AppEvent, CustomerEvent, Profile, Transaction
+from tagger.dedupe import ENTRY_BYTES, forget_before, is_remembered, pack_day, pack_hash
 from tagger.features.balances import book
 from tagger.features.bits import BALANCES, PROFILE
 from tagger.features.contract import Feature, Moment
@@ -50,7 +51,9 @@ class Fold:
         self._late_before_ms = -NEVER
         # The bank day last asked for: events come close together, and a look at two bounds is cheap.
         self._today = 0
+        self._packed_today = pack_day(0)
         self._today_ms, self._tomorrow_ms = 0, 0
+        self._dedupe_bytes = core.dedupe_count * ENTRY_BYTES
 
     def set_clock(self, clock_ms: int | None) -> None:
         """Tell the partition's clock C; None while it is unset, and nothing is late."""
@@ -65,12 +68,16 @@ class Fold:
         A duplicate, and a late event that is no transaction, leave the state as it was.
         """
         occurred_ms = event.occurred_ms
-        now_ms = max(occurred_ms, state.clock_ms, self._clock_ms)
+        # Comparisons instead of min() and max(): a call costs as much as the rest of its line (0.1 µs).
+        now_ms = state.clock_ms if state.clock_ms > self._clock_ms else self._clock_ms
+        if now_ms < occurred_ms:  # noqa: PLR1730
+            now_ms = occurred_ms
         if not self._today_ms <= now_ms < self._tomorrow_ms:
             self._turn_to(now_ms)
         today = self._today
         day = today if occurred_ms >= self._today_ms else self._calendar.day_of(occurred_ms)
-        if event.event_hash in state.seen and self._is_repeated(state, event.event_hash, today):
+        packed_hash = pack_hash(event.event_hash)
+        if packed_hash in state.seen and is_remembered(state.seen, packed_hash, today - self._core.dedupe_days):
             return "duplicate"
         late = day < self._late_before_day and isinstance(event, Transaction | AppEvent)
         if late and not isinstance(event, Transaction):
@@ -79,9 +86,10 @@ class Fold:
             state.horizon_ms = now_ms
         elif state.due_ms < now_ms:
             self.pass_time(state, now_ms)
-        self._remember(state, event.event_hash, today)
+        self._remember(state, packed_hash)
         state.clock_ms = now_ms
-        state.horizon_ms = max(state.horizon_ms, now_ms)
+        if state.horizon_ms < now_ms:  # noqa: PLR1730
+            state.horizon_ms = now_ms
         state.revision += 1
         occasion = Occasion(Moment(now_ms, today), event, day, late)
         self._update(state, event, occasion)
@@ -92,22 +100,19 @@ class Fold:
 
     def _turn_to(self, now_ms: int) -> None:
         self._today = self._calendar.day_of(now_ms)
+        self._packed_today = pack_day(self._today)
         self._today_ms = self._calendar.start_ms(self._today)
         self._tomorrow_ms = self._calendar.start_ms(self._today + 1)
 
-    def _is_repeated(self, state: CustomerState, event_hash: int, today: int) -> bool:
-        return today - state.seen_day[state.seen.index(event_hash)] <= self._core.dedupe_days
-
-    def _remember(self, state: CustomerState, event_hash: int, today: int) -> None:
-        seen, seen_day = state.seen, state.seen_day
-        seen.append(event_hash)
-        seen_day.append(today)
-        oldest = today - self._core.dedupe_days
-        while seen_day[0] < oldest:
-            del seen[0], seen_day[0]
-        if len(seen) > self._core.dedupe_count:
-            del seen[0], seen_day[0]
+    def _remember(self, state: CustomerState, packed_hash: bytes) -> None:
+        """Remember an event that arrives today; the first of a day forgets what has had its time."""
+        seen = state.seen
+        if not seen.endswith(self._packed_today):
+            seen = forget_before(seen, self._today - self._core.dedupe_days)
+        if len(seen) >= self._dedupe_bytes:
+            seen = seen[ENTRY_BYTES:]
             state.forgotten += 1
+        state.seen = seen + packed_hash + self._packed_today
 
     def _update(self, state: CustomerState, event: CustomerEvent, occasion: Occasion) -> None:
         changed = 0
@@ -137,7 +142,9 @@ class Fold:
         changed, context, rules = occasion.changed, self.context, state.rules
         now_ms = occasion.moment.now_ms
         # What turns with the very midnight of an event is still to come, after all that occurs at it.
-        due_ms = min(state.due_ms, self._tomorrow_ms if now_ms > self._today_ms else now_ms)
+        due_ms = self._tomorrow_ms if now_ms > self._today_ms else now_ms
+        if state.due_ms < due_ms:  # noqa: PLR1730
+            due_ms = state.due_ms
         for rule, always, depends in self.program.candidates[source]:
             if always or changed & depends or changed == _EVERYTHING:
                 rule.evaluate(state, occasion, context)

@@ -5,7 +5,7 @@ so that `decode_due` reads a deadline without building the rest. A new field goe
 with a default, so that older changelogs still read; a change of meaning raises `STATE_VERSION` and comes with
 an upgrade and stored bytes of the old version as a test.
 
-Bounds (bytes are MessagePack's): event ids `dedupe_count` × 14; closings 14 × days with a movement kept
+Bounds (bytes are MessagePack's): event ids `dedupe_count` × 12; closings 14 × days with a movement kept
 (`KEPT_DAYS`) × account types used (four, and own transfers); accounts `MAX_ACCOUNTS` × 100, and `MAX_EARLY`
 × 80 for one whose earliest transactions state no balance; recent flows `MAX_FLOWS` × 80; a feature as its
 definition says; a rule at most eight watches and one open episode. `tagger rules check` prints the sum for a
@@ -157,7 +157,7 @@ class CustomerState(msgspec.Struct, array_like=True):
         horizon_ms: deadlines before this have been evaluated, those from here on have not.
         created: activations seen by the partition when the customer was; a feature of a later one warms.
         revision: of the state; grows by one a record or deadline that touched it.
-        seen, seen_day: remembered event hashes, and the clock's bank day at their arrival, oldest first.
+        seen: remembered events, oldest first, packed (tagger.dedupe).
         forgotten: hashes dropped for want of room before their time.
         features: state of each feature, by the hash of its definition.
     """
@@ -168,8 +168,7 @@ class CustomerState(msgspec.Struct, array_like=True):
     horizon_ms: int = -NEVER
     created: int = 0
     revision: int = 0
-    seen: list[int] = []
-    seen_day: list[int] = []
+    seen: bytes = b""
     forgotten: int = 0
     accounts: dict[str, Account] = {}
     series: dict[str, Series] = {}

@@ -81,21 +81,14 @@ class DayAggregate:
         slot = state.features.get(self.key)
         if slot is None:
             return None
-        turns = self._turns(slot[0])
-        day = min((turn for turn in turns if turn > evaluated_day), default=None)
-        return None if day is None else self._calendar.start_ms(day)
-
-    def _turns(self, buckets: list[int]) -> list[int]:
-        turns = []
-        for bucket in buckets:
-            leaves = self._window.leaves_on(bucket)
-            if leaves is not None:
-                turns.append(leaves)
-                if self._window.previous:
-                    after = self._window.leaves_on(leaves)
-                    assert after is not None
-                    turns.append(after)
-        return turns
+        window = self._window
+        for bucket in slot[0]:  # ascending, and so are their turns
+            day = window.leaves_on(bucket)
+            if day is not None and window.previous and day <= evaluated_day:
+                day = window.leaves_on(day)
+            if day is not None and day > evaluated_day:
+                return self._calendar.start_ms(day)
+        return None
 
     def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
         if self._window.kind == "ever":
