@@ -12,13 +12,13 @@ journal a moment before the rulebook it names; `published` waits for what is on 
 import asyncio
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from schemas.journal import Activation, encode_record
 from streams.clients import UnreachableError, open_producer, partition_counts, read_topic
 from streams.logs import tell
+from streams.packs import UnreadablePacksError, read_folder
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import JOURNAL, RULEBOOKS
@@ -57,18 +57,6 @@ class Published:
 _ENCODER = msgspec.json.Encoder()
 _RULEBOOK = msgspec.json.Decoder(PublishedRulebook)
 _ACTIVATION = msgspec.json.Decoder(Activation)
-
-
-def read_folder(rules: Path) -> dict[str, str]:
-    """The YAML files of a folder and those below it: name with `/` → text.
-
-    Raises:
-        FileNotFoundError: there is no such folder, or no YAML file in it.
-    """
-    names = sorted(path for path in rules.rglob("*.yaml") if path.is_file()) if rules.is_dir() else []
-    if not names:
-        raise FileNotFoundError(f"expected rule packs (*.yaml) in the folder {rules}, found none")
-    return {path.relative_to(rules).as_posix(): path.read_text(encoding="utf-8") for path in names}
 
 
 async def published(settings: Settings) -> Published:
@@ -161,7 +149,7 @@ async def bootstrap(settings: Settings) -> str | None:
 async def _bootstrap_fenced(settings: Settings) -> str | None:
     try:
         digest, value = _checked(read_folder(settings.rules))
-    except (FileNotFoundError, RulebookError) as error:
+    except (UnreadablePacksError, RulebookError) as error:
         raise RulesError(f"the packs to put in force cannot be used:\n{error}") from error
     counts = await _counts(settings)
     unit = UnitOfWork(settings, activation_id(settings))

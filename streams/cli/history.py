@@ -14,13 +14,13 @@ import msgspec
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent, JournalRecord
-from streams.activation import read_folder
 from streams.cli.exits import BAD_CONFIGURATION, CommandError, run
 from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
 from streams.cli.publish import reading_sources
 from streams.cli.summary import Summary
 from streams.history import Refused, decode_journal, parse_time, read_journal, until
+from streams.packs import UnreadablePacksError, read_folder
 from streams.refold import refold
 from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source
@@ -204,7 +204,7 @@ def _read_rules(folder: Path) -> tuple[str, dict[str, str]]:
     try:
         files = read_folder(folder)
         return read_rulebook(files).digest, files
-    except FileNotFoundError as error:
+    except UnreadablePacksError as error:
         raise CommandError(str(error), BAD_CONFIGURATION) from error
     except RulebookError as error:
         raise CommandError(f"the packs in {folder} are not valid:\n{error}", BAD_CONFIGURATION) from error

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from schemas.rulepack import FeatureModel, LadderRule, Pack, RuleModel, SignalRule
 from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError
+from streams.packs import UnreadablePacksError, read_packs
 from streams.settings import Settings
 from tagger.cases import CaseResult, run_cases
 from tagger.expr.functions import FUNCTIONS
@@ -136,12 +137,9 @@ def _folder(settings: Settings | None, directory: Path | None) -> Path:
 def _read(folder: Path, as_json: bool) -> Rulebook:
     """Read the packs, or end the command with all that is wrong with them."""
     try:
-        paths = sorted(path for path in folder.rglob("*.yaml") if path.is_file()) if folder.is_dir() else []
-        files = {path.as_posix(): path.read_text(encoding="utf-8") for path in paths}
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"the packs in {folder} cannot be read: {error}", BAD_CONFIGURATION) from error
-    if not files:
-        raise CommandError(f"expected rule packs (*.yaml) in the folder {folder}, found none", BAD_CONFIGURATION)
+        files = {path.as_posix(): text for path, text in read_packs(folder).items()}
+    except UnreadablePacksError as error:
+        raise CommandError(str(error), BAD_CONFIGURATION) from error
     try:
         return read_rulebook(files)
     except RulebookError as error:

@@ -18,7 +18,7 @@ from bench.measure import Sample, speed
 from bench.report import percentile
 from schemas.decode import Decoder
 from schemas.journal import Activation
-from streams.activation import read_folder
+from streams.packs import read_folder
 from tagger.partition import Partition
 from tagger.rulebook import read_rulebook
 from tagger.settings import CoreSettings

@@ -7,7 +7,7 @@ import pytest
 from kafka_broker import KafkaBroker
 
 from schemas.journal import Activation, decode_record
-from streams.activation import RulesError, activate, activation_id, bootstrap, publish, published, read_folder
+from streams.activation import RulesError, activate, activation_id, bootstrap, publish, published
 from streams.clients import MissingTopicError, open_producer, read_topic
 from streams.settings import Settings
 from streams.topics import create
@@ -142,11 +142,3 @@ async def test_empty_rules_folder_is_refused(settings: Settings, tmp_path: Path)
 async def test_missing_topics_are_named(kafka: KafkaBroker, topic_prefix: str) -> None:
     with pytest.raises(MissingTopicError, match="tagger topics create"):
         await bootstrap(Settings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix))
-
-
-def test_folder_is_read_with_what_lies_below(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "a.yaml").write_text("a")
-    (tmp_path / "sub" / "b.yaml").write_text("b")
-    (tmp_path / "README.md").write_text("no pack")
-    assert read_folder(tmp_path) == {"a.yaml": "a", "sub/b.yaml": "b"}

@@ -10,11 +10,12 @@ from click.testing import CliRunner
 from kafka_broker import KafkaBroker
 
 from schemas.journal import Activation, JournalRecord, Tick, encode_record
-from streams.activation import activate, read_folder
+from streams.activation import activate
 from streams.activation import publish as publish_rulebook
 from streams.cli.history import backtest
 from streams.clients import open_producer
 from streams.history import Refused, read_journal
+from streams.packs import read_folder
 from streams.partitioner import partition_of
 from streams.refold import refold
 from streams.settings import Settings
