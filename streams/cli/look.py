@@ -265,7 +265,9 @@ def _print_table(columns: Columns, rows: Sequence[Any]) -> None:
         for row in cells:
             click.echo("\t".join(" ".join(cell.split()) for cell in row))
         return
-    table = Table(*columns)
+    table = Table()
+    for name in columns:
+        table.add_column(name, overflow="fold")  # an id cut short cannot be copied
     for row in cells:
         table.add_row(*row)
     # Console markup in a payload is text, not style.
