@@ -33,6 +33,7 @@ from streams.settings import Settings
 from streams.topics import CO_PARTITIONED, check
 from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError, RefusedError
 from tagger.rulebook import RulebookError
+from tagger.state import VersionError
 
 log = logging.getLogger(__name__)
 
@@ -48,9 +49,10 @@ STAGES: dict[StageName, tuple[str, str]] = {
 
 STOP_SECONDS = 15.0
 """How long apps may take to leave their groups; past it the process ends all the same."""
-COLLECT_SECONDS = 5.0
+COLLECT_SECONDS = 30.0
 """Time between garbage collections. State is bytes in dictionaries, which the collector need not see: with
-everything there after the take-over frozen, a collection looks at what came since, a few milliseconds; left to
+everything there after the take-over frozen, a collection looks at what came since, the records in flight above all
+(7 % of the CPU every 5 s, 1 % every 30); left to
 itself it would walk the heap in the middle of batches (53,000 events a second against 42,000)."""
 
 tell(
@@ -64,6 +66,7 @@ tell(
     RefusedError,
     RulebookError,
     UnreachableError,
+    VersionError,
 )
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.journal import Activation, Source, Tick
 from tagger.settings import CoreSettings
+from tagger.state import VersionError
 
 META_VERSION = 1
 # No customer id holds a `#`, so that the reserved key can never meet one.
@@ -83,8 +84,15 @@ def encode_meta(meta: Meta) -> bytes:
 
 
 def decode_meta(encoded: bytes) -> Meta:
-    """Read the meta record's value; the caller owns what it gets."""
-    return _DECODER.decode(encoded)
+    """Read the meta record's value; the caller owns what it gets.
+
+    Raises:
+        VersionError: a newer worker wrote it.
+    """
+    meta = _DECODER.decode(encoded)
+    if meta.version != META_VERSION:
+        raise VersionError("meta", META_VERSION, meta.version)
+    return meta
 
 
 def source_key(source: Source | Tick) -> str:

@@ -30,6 +30,16 @@ MAX_FLOWS = 64
 MAX_WATCHES = 8
 
 
+class VersionError(Exception):
+    """A stored record of a version that this worker cannot read."""
+
+    def __init__(self, what: str, expected: int, got: int) -> None:
+        super().__init__(
+            f"expected a {what} record of version {expected}, got version {got}: run the release that wrote it, "
+            "or give the deployment a new `app` and an empty changelog to decide the journal again"
+        )
+
+
 class Series(msgspec.Struct, array_like=True):
     """Daily net flows of one measure, and what stood before them; all in fen.
 
@@ -208,10 +218,24 @@ def encode_state(state: CustomerState) -> bytes:
 
 
 def decode_state(encoded: bytes) -> CustomerState:
-    """Read a state; the caller owns it and may change it."""
-    return (_WIDE_DECODER if encoded[:1] == _WIDE else _DECODER).decode(encoded)
+    """Read a state; the caller owns it and may change it.
+
+    Raises:
+        VersionError: a newer worker wrote it; read and written back it would lose what this one does not know.
+    """
+    state = (_WIDE_DECODER if encoded[:1] == _WIDE else _DECODER).decode(encoded)
+    if state.version != STATE_VERSION:
+        raise VersionError("state", STATE_VERSION, state.version)
+    return state
 
 
 def decode_due(encoded: bytes) -> int:
-    """Read just the next deadline of an encoded state."""
-    return (_WIDE_DUE_DECODER if encoded[:1] == _WIDE else _DUE_DECODER).decode(encoded).due_ms
+    """Read just the next deadline of an encoded state.
+
+    Raises:
+        VersionError: as `decode_state`.
+    """
+    head = (_WIDE_DUE_DECODER if encoded[:1] == _WIDE else _DUE_DECODER).decode(encoded)
+    if head.version != STATE_VERSION:
+        raise VersionError("state", STATE_VERSION, head.version)
+    return head.due_ms
