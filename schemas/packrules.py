@@ -22,6 +22,7 @@ from schemas.packscalars import (
     Slug,
     Text,
     parse_number,
+    parse_number_or_name,
     refuse,
 )
 
@@ -239,6 +240,17 @@ class LadderRule(LeveledRule):
         return self
 
 
+def _apart(value: Any) -> Any:
+    """Refuse two keys that are one number, which would otherwise become one bin."""
+    seen: set[Decimal | str] = set()
+    for key in value if isinstance(value, dict) else ():
+        number = parse_number_or_name(key)
+        if number in seen:
+            refuse("bins that begin apart", key)
+        seen.add(number)
+    return value
+
+
 class ScorePart(PackModel):
     """One part of a scorecard: weight × the points of the bin that `by` falls into.
 
@@ -248,7 +260,7 @@ class ScorePart(PackModel):
 
     by: Text
     weight: NumberOrName = Decimal(1)
-    bins: Annotated[dict[NumberOrName, NumberOrName], AnyMapping]
+    bins: Annotated[dict[NumberOrName, NumberOrName], BeforeValidator(_apart), AnyMapping]
 
     @model_validator(mode="after")
     def _has_bins(self) -> Self:

@@ -104,7 +104,8 @@ class _Compiler:
     def _reads_built(self, item: tuple[Pack, str, RuleModel], pending: Sequence[tuple[Pack, str, Any]]) -> bool:
         pack, _, rule = item
         unbuilt = {name for other, name, _ in pending if other.pack == pack.pack}
-        read = {name.split(".")[0] for text in rule_expressions(rule) for name in referenced_names(text)}
+        texts = [*rule_expressions(rule), *([rule.refresh] if rule.refresh else [])]
+        read = {name.split(".")[0] for text in texts for name in referenced_names(text)}
         return not read & unbuilt
 
     def _rule(self, scope: PackScope, name: str, model: RuleModel) -> Rule:

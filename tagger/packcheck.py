@@ -212,7 +212,8 @@ def _dependencies(table: NameTable) -> dict[str, list[str]]:
                 case Derived(text=text):
                     edges[f"{pack.pack}.{name}"] = _features_in(pack, [text])
         for name, rule_model in pack.rules.items():
-            edges[f"rule {name}"] = _features_in(pack, rule_expressions(rule_model))
+            refreshed = [] if rule_model.refresh is None else [rule_model.refresh]
+            edges[f"rule {name}"] = _features_in(pack, rule_expressions(rule_model) + refreshed)
     return edges
 
 
