@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from schemas.packmodel import AnyMapping, AnySequence, PackModel, one_of
 from schemas.packscalars import (
@@ -32,8 +32,8 @@ def _parse_day(value: object) -> date:
     return parse_date(value)
 
 
-AmountFen = Annotated[int, BeforeValidator(_parse_fen)]
-Day = Annotated[date, BeforeValidator(_parse_day)]
+AmountFen = Annotated[int, BeforeValidator(_parse_fen), WithJsonSchema({"type": ["number", "string"]})]
+Day = Annotated[date, BeforeValidator(_parse_day), WithJsonSchema({"type": "string", "examples": ["2026-03-02"]})]
 AccountType = Annotated[Literal["current", "term", "wealth", "loan"], one_of("current", "term", "wealth", "loan")]
 _ACTIONS = ("view", "favourite", "cart", "purchase", "search", "click", "login")
 Action = Annotated[Literal["view", "favourite", "cart", "purchase", "search", "click", "login"], one_of(*_ACTIONS)]

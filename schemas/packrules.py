@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from schemas.packmodel import AnyMapping, AnySequence, PackModel, Source, nearest, one_of
@@ -162,6 +162,11 @@ def _cut_or_expression(value: object) -> Decimal | str:
     return value.strip()
 
 
+CutOrExpression = Annotated[
+    Decimal | str, BeforeValidator(_cut_or_expression), WithJsonSchema({"type": ["number", "string"]})
+]
+
+
 class LeveledRule(GradedRule):
     """Levels from the lowest up; the last one that is met wins.
 
@@ -172,7 +177,7 @@ class LeveledRule(GradedRule):
         approval: from which level up a person must approve.
     """
 
-    levels: Annotated[dict[Slug, Annotated[Decimal | str, BeforeValidator(_cut_or_expression)]], AnyMapping]
+    levels: Annotated[dict[Slug, CutOrExpression], AnyMapping]
     leave_below: Share | None = None
     approval: Approval | None = None
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from keyword import iskeyword
 from typing import Annotated, Any, Literal, NoReturn, get_args
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MAX_DAYS = 62
@@ -278,17 +278,32 @@ def parse_mapping(value: Any) -> Any:
     return value
 
 
-Number = Annotated[Decimal, BeforeValidator(parse_number)]
-NumberOrName = Annotated[Decimal | str, BeforeValidator(parse_number_or_name)]
-Days = Annotated[int, BeforeValidator(parse_days)]
-Share = Annotated[Decimal, BeforeValidator(parse_share)]
-DurationMs = Annotated[int, BeforeValidator(parse_duration)]
-WindowText = Annotated[Window, BeforeValidator(parse_window), PlainSerializer(lambda window: window.text)]
+# Beside each reader: what an editor, which reads YAML's own numbers and booleans, is told of it.
+_NUMERIC = WithJsonSchema({"type": ["number", "string"]})
+_MOMENT = WithJsonSchema({"type": "string", "examples": ["2026-03-02 09:00"]})
+_WORDS = ["string", "number", "boolean"]
+
+
+def _spelled(pattern: str, *examples: str) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": list(examples)})
+
+
+Number = Annotated[Decimal, BeforeValidator(parse_number), _NUMERIC]
+NumberOrName = Annotated[Decimal | str, BeforeValidator(parse_number_or_name), _NUMERIC]
+Days = Annotated[int, BeforeValidator(parse_days), _spelled("[0-9]+d", "3d")]
+Share = Annotated[Decimal, BeforeValidator(parse_share), _NUMERIC]
+DurationMs = Annotated[int, BeforeValidator(parse_duration), _spelled("[1-9][0-9]*[smhd]", "30m", "2h", "7d")]
+WindowText = Annotated[
+    Window,
+    BeforeValidator(parse_window),
+    PlainSerializer(lambda window: window.text),
+    _spelled("([1-9][0-9]*(mo|[mhd])|month|quarter|year|ever)", "7d", "12mo", "month", "ever"),
+]
 Boolean = Annotated[bool, BeforeValidator(parse_boolean)]
-Integer = Annotated[int, BeforeValidator(parse_integer)]
-Moment = Annotated[datetime, BeforeValidator(parse_moment)]
-FirstMoment = Annotated[datetime, BeforeValidator(parse_first_moment)]
-LastMoment = Annotated[datetime, BeforeValidator(parse_last_moment)]
+Integer = Annotated[int, BeforeValidator(parse_integer), WithJsonSchema({"type": ["integer", "string"]})]
+Moment = Annotated[datetime, BeforeValidator(parse_moment), _MOMENT]
+FirstMoment = Annotated[datetime, BeforeValidator(parse_first_moment), _MOMENT]
+LastMoment = Annotated[datetime, BeforeValidator(parse_last_moment), _MOMENT]
 Identifier = Annotated[str, BeforeValidator(parse_identifier)]
-Slug = Annotated[str, BeforeValidator(parse_slug)]
-Text = Annotated[str, BeforeValidator(parse_text), Field(max_length=4000)]
+Slug = Annotated[str, BeforeValidator(parse_slug), WithJsonSchema({"type": ["string", "number"]})]
+Text = Annotated[str, BeforeValidator(parse_text), Field(max_length=4000), WithJsonSchema({"type": _WORDS})]

@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from schemas.rulepack import FeatureModel, LadderRule, Pack, RuleModel, SignalRule
+from schemas.rulepack import (
+    FeatureModel,
+    GradedRule,
+    LadderRule,
+    LeveledRule,
+    MatrixRule,
+    Pack,
+    RuleModel,
+    ScorecardRule,
+    SignalRule,
+)
 from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError
 from streams.packs import UnreadablePacksError, read_packs
 from streams.settings import Settings
@@ -229,17 +239,33 @@ def _rule(rule: RuleModel) -> list[str]:
             lines.append(f"after {rule.after.event}{where}, within {_duration(rule.within_ms)}")
         lines.append(f"when {rule.when}")
         lines += [f"until {rule.until}"] if rule.until else []
-    if isinstance(rule, LadderRule):
-        lines += [f"by {rule.by}"] if rule.by else []
-        lines += [f"level {level} from {cut}" for level, cut in rule.levels.items()]
-        lines += [f"left below {rule.leave_below:%} of a level's start"] if rule.leave_below else []
-        lines += [f"silent: {', '.join(rule.silent)}"] if rule.silent else []
+    if isinstance(rule, GradedRule):
+        lines += _grades(rule)
     for word, duration in (("for", rule.for_ms), ("expires", rule.expires_ms), ("cooldown", rule.cooldown_ms)):
         lines += [f"{word} {_duration(duration)}"] if duration is not None else []
     if rule.converts is not None:
         converts = rule.converts.when or f"{rule.converts.event} where {rule.converts.where or 'any'}"
         lines.append(f"converts {converts}")
     return lines
+
+
+def _grades(rule: GradedRule) -> list[str]:
+    lines: list[str] = []
+    if isinstance(rule, LadderRule) and rule.by:
+        lines.append(f"by {rule.by}")
+    if isinstance(rule, ScorecardRule):
+        for name, part in rule.points.items():
+            bins = ", ".join(f"{points} from {start}" for start, points in part.bins.items())
+            lines.append(f"points of {name}: {part.weight} times, by {part.by}, {bins}")
+    if isinstance(rule, MatrixRule):
+        for word, axis in (("rows", rule.rows), ("columns", rule.columns)):
+            lines.append(f"{word} by {axis.by}, cut at {', '.join(str(cut) for cut in axis.cuts)}")
+        lines += [f"cells: {', '.join(row)}" for row in rule.cells]
+    if isinstance(rule, LeveledRule):
+        lines += [f"level {level} from {cut}" for level, cut in rule.levels.items()]
+        lines += [f"left below {rule.leave_below:%} of a level's start"] if rule.leave_below else []
+        lines += [f"approval from {rule.approval.from_} up"] if rule.approval else []
+    return lines + ([f"silent: {', '.join(rule.silent)}"] if rule.silent else [])
 
 
 def _duration(ms: int | None) -> str:

@@ -1,0 +1,28 @@
+"""JSON Schema of a rule pack, for editors: completion, and marks while one writes.
+
+It is wider than the pipeline: names, types and numbers in their order are `tagger rules check`'s to judge.
+"""
+
+from typing import Any
+
+from schemas.rulepack import Pack
+
+PACK_SCHEMA_FILE = "rulepack.schema.json"
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def pack_schema() -> dict[str, Any]:
+    """The schema of one YAML file under `rules/`, its scalars as an editor reads them."""
+    schema = Pack.model_json_schema(mode="validation")
+    return {"$schema": _DIALECT, "$id": PACK_SCHEMA_FILE, **_loosened(schema)}
+
+
+def _loosened(value: Any) -> Any:
+    """`oneOf` as `anyOf`: a tick of a case is a transaction without an amount, too."""
+    match value:
+        case dict():
+            return {"anyOf" if key == "oneOf" else key: _loosened(item) for key, item in value.items()}
+        case list():
+            return [_loosened(item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,67 @@
+"""The JSON Schema that editors check packs with: every pack at hand passes, what it can see is marked."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from schemas.contracts import build_contracts
+from schemas.pack_schema import PACK_SCHEMA_FILE, pack_schema
+
+RULES = sorted(Path(__file__).parents[3].glob("rules/*.yaml"))
+VALIDATOR = Draft202012Validator(pack_schema())
+
+
+def read(text: str) -> Any:
+    """YAML as an editor reads it: numbers and booleans have types, dates are text."""
+    return json.loads(json.dumps(YAML(typ="safe").load(text), default=str))
+
+
+def marks(text: str) -> list[str]:
+    return [error.json_path for error in VALIDATOR.iter_errors(read(text))]
+
+
+def test_it_is_a_schema_and_exported_with_the_contracts() -> None:
+    Draft202012Validator.check_schema(pack_schema())
+    assert json.loads(build_contracts("1")[PACK_SCHEMA_FILE]) == pack_schema()
+
+
+@pytest.mark.parametrize("path", [path for path in RULES if path.stem not in {"rulebook", "policy"}], ids=str)
+def test_the_packs_at_hand_pass(path: Path) -> None:
+    assert marks(path.read_text(encoding="utf-8")) == []
+
+
+WHOLE = """
+pack: p
+settings: {a: 5, group: {b: 0.5, c: 5万}}
+features:
+  f: {recurring: transactions, every: quarter, slack: 3d, times: 2}
+  g: {count: cards, where: days_to(expires_on) < 30}
+rules:
+  s: {points: {x: {by: assets, weight: 2, bins: {0: 1, a: 2}}}, levels: {l: otherwise, m: 3}, approval: {from: m}}
+  m: {rows: {by: assets, cuts: [1, a]}, columns: {by: assets, cuts: [1]}, cells: [[a, b], [c, d], [e, f]]}
+cases:
+  - it: waits
+    given: [{at: 2026-03-02 09:00}, {at: 2026-03-02 09:00, credit: 5, own_transfer: true}]
+    expect: [{at: 2026-03-02 09:00, opened: s, value: {total: 2.5}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "mark"),
+    [
+        ("pack: p", "pack: p", None),
+        ("slack: 3d", "slack: 3h", "$.features.f"),
+        ("count: cards", "cuont: cards", "$.features.g"),
+        ("weight: 2", "wieght: 2", "$.rules.s"),
+        ("cells:", "cels:", "$.rules.m"),
+        ("it: waits", "its: waits", "$.cases[0]"),
+        ("credit: 5", "crdit: 5", "$.cases[0].given[1]"),
+    ],
+)
+def test_what_cannot_be_meant_is_marked(right: str, wrong: str, mark: str | None) -> None:
+    found = marks(WHOLE.replace(right, wrong))
+    assert found == [] if mark is None else mark in found
