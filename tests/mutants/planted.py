@@ -16,7 +16,7 @@ from simulation import kafka_clients, view_store
 
 import schemas.decode
 from schemas.journal import hash_event
-from streams import decide, fetch, ingest, lane, ownership, redis_view, restore, unit
+from streams import decide, fetch, ingest, lane, ownership, project, redis_view, restore, unit
 from streams.unit import FencedError, OutcomeUnknownError
 from tagger import evidence, meta
 from tagger.deadlines import DueQueue
@@ -299,6 +299,38 @@ def position_from_the_groups_offset() -> Iterator[None]:
         return self._partition.meta.next_offset
 
     with patch(decide.DecideTask, "take_over", mutant):
+        yield
+
+
+@contextmanager
+def position_compared_with_a_later_offset() -> Iterator[None]:
+    """Decide asks for the group's offset after the restore, when a newer owner may have moved it."""
+
+    async def mutant(self: decide.DecideTask) -> int:
+        await self._unit.fence()
+        restored = await decide.restore(self._settings, self._changelog)
+        await self._rulebooks.refresh()
+        partition = self._make_partition(
+            self._settings.core(), self._rulebooks.files, customers=restored.customers, meta=restored.meta
+        )
+        found = await decide.committed_offsets(self._settings, self._group, [self._journal])
+        committed = found[self._journal].offset if self._journal in found else None
+        await self._check_position(restored, partition.next_offset, committed)
+        self._partition = partition
+        return partition.next_offset
+
+    with patch(decide.DecideTask, "take_over", mutant):
+        yield
+
+
+@contextmanager
+def a_group_never_told_what_failed() -> Iterator[None]:
+    """Project goes on from Redis, and leaves the group's offset where a failed commit left it."""
+
+    async def idle(self: project.ProjectTask, _caught_up: bool) -> None:
+        """Nothing."""
+
+    with patch(project.ProjectTask, "idle", idle):
         yield
 
 

@@ -28,6 +28,7 @@ from streams.app import build_app
 from streams.fetch import BatchConsumerThread
 from streams.lane import Fetch
 from streams.ownership import Claim, Ownership
+from streams.project import Project
 from streams.settings import Settings
 from streams.unit import FencedError, OutcomeUnknownError
 from tagger.settings import CoreSettings
@@ -205,6 +206,23 @@ async def does_a_failed_commit_leave_the_state_alone() -> bool:
     return (partition.states, partition.next_offset) == ({}, 0)
 
 
+async def is_the_group_told_what_a_failed_commit_did_not() -> bool:
+    told: list[Any] = []
+
+    class Unit:
+        @asynccontextmanager
+        async def begin(self) -> AsyncIterator[Any]:
+            yield SimpleNamespace(offsets=lambda _group, positions: told.append(positions), commit=nothing)
+
+    task = Project(Settings()).make_task(TP)
+    task._view = SimpleNamespace(write=lambda *_arguments: nothing())  # type: ignore[assignment]
+    task._unit = Unit()  # type: ignore[assignment]
+    task._position, task._told = 5, 3
+    await task.idle(True)
+    await task.idle(True)
+    return told == [{TP: (5, "")}]
+
+
 async def is_the_consumer_read_committed() -> bool:
     stage = counting_stage(Settings())
     app = build_app(stage, Settings(), lambda _error: None)
@@ -309,6 +327,12 @@ async def test_merge_before_commit() -> None:
     assert await does_a_failed_commit_leave_the_state_alone()
     with planted.merge_before_commit():
         assert not await does_a_failed_commit_leave_the_state_alone()
+
+
+async def test_a_group_never_told_what_failed() -> None:
+    assert await is_the_group_told_what_a_failed_commit_did_not()
+    with planted.a_group_never_told_what_failed():
+        assert not await is_the_group_told_what_a_failed_commit_did_not()
 
 
 async def test_consumer_reading_uncommitted() -> None:

@@ -33,6 +33,7 @@ FOUND_BY: list[tuple[Plant, Focus | None]] = [
     (planted.redis_written_without_version, frequent("cut", "pause")),
     (planted.deadline_lost_on_restore, frequent("crash")),
     (planted.ids_shared_by_two_topics, Plan.calm_down),
+    (planted.position_compared_with_a_later_offset, frequent("pause", "cut")),
     (planted.restore_reading_uncommitted, frequent("foreign", "crash")),
     (planted.position_from_the_groups_offset, frequent("pause", "cut", "restart")),
     (planted.a_lost_last_fetch_is_waited_for, disorder),

@@ -102,6 +102,24 @@ class Log:
                 found.append(entry.record)
         return found, position
 
+    def compact(self) -> int:
+        """Drop what a later committed record of the same key stands for, and what was aborted; offsets stay.
+
+        Only below the stable offset, as a cleaner does, and never the last record.
+        """
+        latest: set[bytes | None] = set()
+        dropped = 0
+        for entry in reversed(self.entries[: self.stable_end]):
+            record, transaction = entry.record, entry.transaction
+            if record is None:
+                continue
+            if (transaction is not None and not transaction.outcome) or record.key in latest:
+                entry.record = None
+                dropped += 1
+            else:
+                latest.add(record.key)
+        return dropped
+
     def committed(self) -> list[ConsumerRecord]:
         """Everything a read-committed reader would see."""
         return self.read(0, self.end, committed=True)[0]

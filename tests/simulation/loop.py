@@ -68,6 +68,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._world.context = copy_context()
         self._processes: list[Process] = [self._world]
         self._ever: list[Process] = [self._world]
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._count = 0
         self.steps = 0
         self.set_task_factory(self._make_task)
         self.set_exception_handler(lambda _loop, _context: None)
@@ -93,9 +95,20 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         (process or self._world).tasks.add(task)
         return task
 
-    def _call_soon(self, callback: Any, args: Any, context: Context | None) -> Any:
+    # asyncio's own calls do the same with more checks; a run makes half a million
+
+    def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> Any:
         handle = asyncio.Handle(callback, args, self, context)
         self._enqueue(handle)
+        return handle
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
+        return self.call_at(self._now + delay, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Context | None = None) -> Any:
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, handle))
         return handle
 
     def _enqueue(self, handle: Any) -> None:
@@ -113,31 +126,33 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """What a killed process left open stays open."""
 
     def _run_once(self) -> None:
-        now = self._now
-        runnable = [one for one in self._processes if one.ready and one.paused_until <= now]
-        if not runnable:
-            self._advance()
-            return
-        process = runnable[0] if len(runnable) == 1 else self._random.choice(runnable)
-        handle = process.ready.popleft()
-        if not handle._cancelled:
-            self.steps += 1
-            handle._run()
+        processes, choose = self._processes, self._random.choice
+        while not self._stopping:  # type: ignore[attr-defined]
+            now = self._now
+            runnable = [one for one in processes if one.ready and one.paused_until <= now]
+            if not runnable:
+                self._advance()
+                return
+            process = runnable[0] if len(runnable) == 1 else choose(runnable)
+            handle = process.ready.popleft()
+            if not handle._cancelled:
+                self.steps += 1
+                handle._run()
+                processes = self._processes
 
     def _advance(self) -> None:
         """Go to the next timer, or the next end of a pause."""
-        scheduled = self._scheduled  # type: ignore[has-type]
-        while scheduled and scheduled[0]._cancelled:
-            heapq.heappop(scheduled)._scheduled = False
+        timers = self._timers
+        while timers and timers[0][2]._cancelled:
+            heapq.heappop(timers)
         times = [one.paused_until for one in self._processes if one.ready and one.paused_until > self._now]
-        if scheduled:
-            times.append(scheduled[0]._when)
+        if timers:
+            times.append(timers[0][0])
         if not times:
             raise StuckError(f"nothing left to run at {self._now:.3f} s")
         self._now = max(self._now, min(times))
-        while scheduled and scheduled[0]._when <= self._now:
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False
+        while timers and timers[0][0] <= self._now:
+            handle = heapq.heappop(timers)[2]
             if not handle._cancelled:
                 self._enqueue(handle)
 

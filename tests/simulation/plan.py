@@ -12,7 +12,7 @@ from streams import failpoints
 
 from .network import Weather
 
-Kind = Literal["crash", "pause", "cut", "restart", "upset", "wipe", "redis-down", "foreign", "activate"]
+Kind = Literal["crash", "pause", "cut", "restart", "upset", "wipe", "redis-down", "foreign", "activate", "compact"]
 KINDS: tuple[Kind, ...] = (
     "crash",
     "pause",
@@ -129,6 +129,10 @@ def draw(seed: int, kinds: tuple[Kind, ...] | None = None) -> Plan:
     for kind in chosen:
         for _ in range(random.choice((1, 2, 5))):
             plan.faults.append(Fault(random.uniform(0.5, STORM_SECONDS), kind, _seconds(kind, random)))
+    cleaner = Random(f"cleaner {seed}")
+    if kinds is None and cleaner.random() < 0.4:
+        for _ in range(cleaner.choice((1, 4, 12))):
+            plan.faults.append(Fault(cleaner.uniform(0.5, STORM_SECONDS), "compact", 0.0))
     plan.faults.sort(key=lambda fault: fault.at)
     if random.random() < 0.6:
         places = sorted(failpoints.REGISTRY)

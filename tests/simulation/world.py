@@ -248,6 +248,9 @@ class World:
             case "redis-down":
                 self.store.is_down = True
                 self._later(fault.seconds, lambda: setattr(self.store, "is_down", False))
+            case "compact":
+                for number in range(self.plan.journal_partitions):
+                    self.broker.logs[TopicPartition(CUSTOMERS, number)].compact()
             case "foreign":
                 self._write_foreign(fault.seconds)
             case "activate":
