@@ -132,6 +132,7 @@ class RuleState(msgspec.Struct, array_like=True):
         proposed: the episode of a level that waits for a checker; `open` then stands beside it.
         computed: the level reached where a checker must approve it, approved or not; None below those.
         ignored: approvals that met no proposal of theirs.
+        left: while a level stood on waits for the cooldown to open, the level before it; "" is none.
     """
 
     episodes: int = 0
@@ -147,6 +148,7 @@ class RuleState(msgspec.Struct, array_like=True):
     proposed: Episode | None = None
     computed: str | None = None
     ignored: int = 0
+    left: str | None = None
 
 
 class Flow(msgspec.Struct, array_like=True):

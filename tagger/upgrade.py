@@ -92,7 +92,7 @@ def _close_what_is_gone(state: CustomerState, old: Program, new: Fold, occasion:
         if proposal_gone:
             rule_state.computed = None
         if level_gone:
-            rule_state.level = rule_state.pending = rule_state.since_ms = None
+            rule_state.level = rule_state.pending = rule_state.since_ms = rule_state.left = None
 
 
 def _continues(rule: Rule, successor: Rule | None) -> bool:

@@ -142,12 +142,27 @@ class GradedRule:
         if reached == stood_on:
             if rule_state.open is not None:
                 self.look_after(turn, rule_state.open)
+            elif rule_state.left is not None and not self._is_cooling(turn):
+                self.open(
+                    turn, reached, self.levels.index(rule_state.left) if rule_state.left in self.levels else -1
+                )
+                rule_state.left = None
             return
         if rule_state.open is not None:
             self.leave(turn, rule_state.open, "level" if reached >= 0 else "ended")
+        left = rule_state.level or _NO_LEVEL
         rule_state.level = self.levels[reached] if reached >= 0 else None
-        if reached >= 0 and self.levels[reached] not in self.silent:
+        makes_tag = reached >= 0 and self.levels[reached] not in self.silent
+        rule_state.left = left if makes_tag and self._is_cooling(turn) else None
+        if makes_tag and rule_state.left is None:
             self.open(turn, reached, stood_on)
+
+    def _is_cooling(self, turn: Turn) -> bool:
+        """Whether the time since the last opening, both ends included, is not over."""
+        opened_ms = turn.rule_state.last_opened_ms
+        if not self.terms.cooldown_ms or opened_ms is None:
+            return False
+        return not turn.occasion.is_past(opened_ms + self.terms.cooldown_ms)
 
     def open(self, turn: Turn, reached: int, previous: int, *, proposed: bool = False) -> None:
         """Open an episode for a level."""
@@ -196,7 +211,8 @@ class GradedRule:
 
     @property
     def has_timers(self) -> bool:
-        return bool(self.terms.for_ms) or self.terms.expires_ms is not None or self.terms.has_validity
+        terms = self.terms
+        return bool(terms.for_ms or terms.cooldown_ms) or terms.expires_ms is not None or terms.has_validity
 
     def next_deadline(self, state: CustomerState) -> int | None:
         rule_state = state.rules.get(self.terms.name)
@@ -206,4 +222,6 @@ class GradedRule:
             times += [one.expires_ms for one in episodes if one is not None and one.expires_ms is not None]
             if rule_state.since_ms is not None:
                 times.append(rule_state.since_ms + self.terms.for_ms)
+            if rule_state.left is not None and rule_state.last_opened_ms is not None:
+                times.append(rule_state.last_opened_ms + self.terms.cooldown_ms)
         return min([moment for moment in times if moment >= state.horizon_ms], default=None) if times else None

@@ -142,3 +142,33 @@ def test_a_matrix_has_no_rank_and_says_between_which_cuts() -> None:
         "expected_profit >= 0.00", "expected_profit < 5000.00", "expected_risk >= 1000.00",
     ]  # fmt: skip
     assert all(one["holds"] for one in tag["evidence"])
+
+
+def test_a_level_reached_in_the_cooldown_opens_when_it_is_over() -> None:
+    cases_hold("""
+pack: p
+features: {step: {level: steps}}
+rules:
+  steps: {by: assets, levels: {low: 10, mid: 20, high: 30}, cooldown: 1d}
+cases:
+  - it: is stood on at once, and told after all that occurs at the end of the cooldown
+    given:
+      - {at: 2026-03-02 09:00, credit: 10}
+      - {at: 2026-03-02 10:00, credit: 10}
+      - {at: 2026-03-02 11:00, credit: 10}
+      - {at: 2026-03-03 12:00}
+    expect:
+      - {at: 2026-03-02 09:00, opened: steps, level: low}
+      - {at: 2026-03-02 10:00, revoked: steps, level: low, reason: level}
+      - {at: 2026-03-03 09:00, opened: steps, level: high, value: {previous_rank: 1}}
+    features: {step.name: high}
+  - it: is not told when it was left again by then
+    given:
+      - {at: 2026-03-02 09:00, credit: 10}
+      - {at: 2026-03-02 10:00, credit: 10}
+      - {at: 2026-03-03 09:00, debit: 20}
+      - {at: 2026-03-03 12:00}
+    expect:
+      - {at: 2026-03-02 09:00, opened: steps, level: low}
+      - {at: 2026-03-02 10:00, revoked: steps, level: low, reason: level}
+""")
