@@ -10,11 +10,11 @@ from schemas.rulepack import GradedRule as GradedModel
 from schemas.rulepack import LeveledRule, Pack, RuleModel
 from schemas.rulepack import SignalRule as SignalModel
 from schemas.tags import Offer
-from tagger.expr.compile import compile_expression, referenced_names
+from tagger.expr.compile import Condition, Expression, compile_expression, referenced_names
 from tagger.expr.scope import Name, Scope, Type
 from tagger.features.bits import BALANCES, FeatureBits
 from tagger.features.build import LadderShape, PackScope, build_feature, compile_where
-from tagger.features.contract import RETAINED, Feature
+from tagger.features.contract import FIRST_NAME, RETAINED, Feature
 from tagger.features.lookups import ActiveRule, Derived, LevelOf
 from tagger.gradings import compile_grading
 from tagger.kinds.approvals import ApprovedRule
@@ -127,6 +127,7 @@ class _Compiler:
         if reads_retained:
             terms = replace(terms, depends=terms.depends | BALANCES)
             self._depends[name] = terms.depends
+        first, first_features = _first_part(scope, when, features)
         return SignalRule(
             terms=terms,
             when=when,
@@ -134,6 +135,9 @@ class _Compiler:
             after=after,
             within_ms=model.within_ms or 0,
             reads_retained=reads_retained,
+            first=first,
+            first_features=first_features,
+            unmeasured=(None,) * len(features),
         )
 
     def _graded(self, scope: PackScope, name: str, model: GradedModel) -> GradedRule:
@@ -219,6 +223,18 @@ class _Compiler:
             elif isinstance(feature, LevelOf | ActiveRule):
                 sources |= self._sources[feature.rule]
         return frozenset(sources)
+
+
+def _first_part(
+    scope: PackScope, when: Expression, features: Sequence[Feature]
+) -> tuple[Condition | None, tuple[tuple[int, Feature], ...]]:
+    """The first `and` part of a condition that reads more than it does, and the features it reads."""
+    if len(when.conditions) < 2:
+        return None, ()
+    first = when.conditions[0]
+    reads = {scope.names[name].feature.name for name in first.reads if name in scope.names}
+    read = tuple((FIRST_NAME + place, one) for place, one in enumerate(features) if one.name in reads)
+    return (first, read) if len(read) < len(features) else (None, ())
 
 
 def _with_retained(reading: Scope) -> Scope:

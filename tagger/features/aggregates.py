@@ -59,6 +59,10 @@ class DayAggregate:
                 return False
             while buckets and buckets[0] < kept:
                 del buckets[0], values[0]
+        if not buckets or bucket > buckets[-1]:
+            buckets.append(bucket)
+            values.append(amount)
+            return True
         index = bisect_left(buckets, bucket)
         if index < len(buckets) and buckets[index] == bucket:
             values[index] += amount

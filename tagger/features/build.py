@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
+from types import FunctionType
 from typing import Any, cast
 
 from schemas import packfeatures
@@ -122,7 +122,10 @@ def compile_where(
     if text is None:
         return None, ""
     expression = compile_expression(text, record_scope(source, settings), Type.BOOLEAN)
-    return partial(expression.evaluate, cal=RecordCalendar(calendar)), canonical(expression.tree)
+    where = cast(FunctionType, expression.evaluate)
+    # The function is this filter's own; a default costs nothing at a call, a partial doubles it.
+    where.__defaults__ = (RecordCalendar(calendar),)
+    return where, canonical(expression.tree)
 
 
 Built = tuple[Feature, tuple[Type, ...], bool]

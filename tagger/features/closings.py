@@ -80,13 +80,13 @@ class Balance:
     key = 0
 
     def __init__(self, measure: str) -> None:
-        self.name = self.definition = self._measure = measure
+        self.name = self.definition = measure
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         return False
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        return balance(state, self._measure)
+        return balance(state, self.name)
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         return None
