@@ -258,6 +258,7 @@ async def _read_until(
     deadline = clock() + patience
     positions = {tp: await consumer.position(tp) for tp in ends}
     while behind := [tp for tp, end in ends.items() if positions[tp] < end]:
+        asked_at = clock()
         for records in (await consumer.getmany(*behind, timeout_ms=_POLL_MS)).values():
             for record in records:
                 if record.offset < ends[TopicPartition(record.topic, record.partition)]:
@@ -265,7 +266,7 @@ async def _read_until(
         now = {tp: await consumer.position(tp) for tp in ends}
         if now != positions:
             deadline = clock() + patience
-        elif clock() > deadline:
+        elif asked_at > deadline:  # a process that was stopped must ask again first
             stuck = ", ".join(f"{tp.topic}-{tp.partition} at {now[tp]} of {ends[tp]}" for tp in behind)
             raise UnreachableError(
                 f"expected to read to the end within {patience:g} s, stand at {stuck}: "

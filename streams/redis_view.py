@@ -7,7 +7,8 @@ change of membership takes three steps:
 
 1. *claim*: in the customer's slot, note the version and mark the rules whose sets will change;
 2. change each set, guarded by the version of the last change of this customer in it;
-3. *apply*: write profile and tags, and with them what the sets now hold.
+3. *apply*: write profile and tags, and with them what the sets now hold. Refused unless the claim still stands:
+   where the view was wiped or cleared in between, the sets hold nothing any more.
 
 A writer that dies between two steps leaves the marks, and whoever reads the record again changes those sets
 again. The guard of a set lives for `GUARD_SECONDS`, far longer than a writer that lost its partition can still
@@ -21,6 +22,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
+from secrets import token_hex
 from typing import Any
 
 import msgspec
@@ -65,6 +67,7 @@ class RedisView:
         self._client = client
         self._partitions = partitions
         self._digests: dict[str, str] = {}
+        self._token = token_hex(8)
 
     async def applied(self, partition: int) -> int | None:
         """The changelog offset to go on at; None when nothing stands here of this partition."""
@@ -111,6 +114,7 @@ class RedisView:
         self._digests = {name: _text(await self._client.script_load(text)) for name, text in texts.items()}
 
     async def _write_chunk(self, rows: Sequence[Row]) -> None:
+        self._token = token_hex(8)
         claims = await self._write_customers(rows, "claim")
         changing = [(row, rules) for row, rules in zip(rows, claims, strict=True) if rules]
         if changing:
@@ -126,7 +130,7 @@ class RedisView:
         async with self._client.pipeline(transaction=False) as pipe:
             for row in rows:
                 keys = [customer_key(row.customer_id, kind) for kind in ("profile", "tags", "rules")]
-                pipe.evalsha(digest, 3, *keys, row.version, step, GUARD_SECONDS, _encoded(row.view))
+                pipe.evalsha(digest, 3, *keys, row.version, step, GUARD_SECONDS, _encoded(row.view), self._token)
             replies: list[Any] = await pipe.execute()
             return replies
 

@@ -100,6 +100,7 @@ async def _read(
     position = await consumer.position(tp)
     moved_at = time.monotonic()
     while position < end:
+        asked_at = time.monotonic()
         fetched = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_RECORDS_A_TURN)
         restored.apply(fetched.get(tp, []))
         if failpoints.armed:
@@ -107,7 +108,7 @@ async def _read(
         before, position = position, await consumer.position(tp)
         if position > before:
             moved_at = time.monotonic()
-        elif time.monotonic() - moved_at > patience:
+        elif asked_at - moved_at > patience:  # not now: a process that was stopped must ask again first
             raise HangingTransactionError(
                 f"expected to read {name_of(tp)} up to {end}, but a transaction that began at offset {position} "
                 f"has been open for more than {patience:.0f} s. End it with: kafka-transactions.sh abort "

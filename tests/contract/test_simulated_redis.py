@@ -10,6 +10,8 @@ from redis.asyncio import Redis
 from simulation.view_store import Client, Store
 
 from schemas.tags import Delivery
+from streams import redis_view
+from streams.partitioner import partition_of
 from streams.redis_view import META_KEY, RedisView, Row, ViewLostError
 from tagger.view import OpenTag, View
 
@@ -69,6 +71,30 @@ class Wire:
 
     async def call(self, work: Any, **_options: Any) -> Any:
         return work()
+
+
+@pytest.fixture(autouse=True)
+def same_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_view, "token_hex", lambda _bytes: "token")
+
+
+async def test_the_second_half_of_a_write_is_refused_once_its_first_was_cleared_away(redis_url: str) -> None:
+    """Or it would say of rules' sets, which went with the first half, that they are right."""
+    tag = OpenTag("r1", 1, 1000, "at", None, Delivery(push=False))
+    one = Row("C1", 7, View({"assets": "1"}, {"r1.1": tag}))
+    redis = Redis.from_url(redis_url)
+    late, new = RedisView(redis, PARTITIONS), RedisView(redis, PARTITIONS)
+    number = partition_of(b"C1", PARTITIONS)
+    try:
+        await late._load()
+        assert await late._write_customers([one], "claim") == [[b"r1"]]
+        await new.clear(number)
+        assert await late._write_customers([one], "apply") == [None]
+        await new.begin(number, 0)
+        await new.write(number, [one], 0, 8)
+        assert await redis.zrange("tagger:rule:{r1}", 0, -1) == [b"C1"]
+    finally:
+        await redis.aclose()
 
 
 @pytest.mark.parametrize("seed", range(12))

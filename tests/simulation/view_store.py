@@ -102,14 +102,16 @@ def _guarded_write(data: dict[str, Any], keys: list[str], argv: list[str]) -> li
     claimed = int(data.get(keys[2], {}).get("#version", "-1"))
     if int(version) < max(written, claimed):
         return None
+    if step == "apply" and data.get(keys[2], {}).get("#claim") != argv[4]:
+        return None
     profile, tags, rules = json.loads(argv[3])
     if step == "claim":
         known = data.get(keys[2], {})
-        changing = [rule for rule, opened in known.items() if rule != "#version" and rules.get(rule) != opened]
+        changing = [rule for rule, opened in known.items() if rule[0] != "#" and rules.get(rule) != opened]
         changing += [rule for rule in rules if rule not in known]
         if changing:
             known = data.setdefault(keys[2], {})
-            known["#version"] = version
+            known["#version"], known["#claim"] = version, argv[4]
             known.update(dict.fromkeys(changing, "?"))
             return [rule.encode() for rule in changing]
     _put(data, keys[1], tags)

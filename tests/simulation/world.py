@@ -22,6 +22,7 @@ from streams.fetch import InputLostError
 from streams.ingest import Ingest
 from streams.ownership import Ownership, StageName
 from streams.project import Project
+from streams.redis_view import META_KEY as VIEW_META_KEY
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, RULEBOOKS, TAGS
 from tagger.ingest import CONTROL_HEADER
@@ -145,8 +146,7 @@ class World:
         self.workers.clear()
         self.start_worker(99, ("decide", "project"))
         await self._until("decide", lambda: self._done("decide"))
-        await self._until("project", lambda: self._done("project"))
-        await asyncio.sleep(3 * self.plan.tick_seconds)
+        await self._until("project", lambda: self._done("project") and self._shown())
         await asyncio.gather(*(worker.stop() for worker in list(self.workers.values())))
         self.is_over = True
 
@@ -313,6 +313,16 @@ class World:
             log, at = self.broker.logs[tp], self.broker.offsets.get((group, tp))
             # a reader learns of markers at the end only with the record after them
             if log.open or log.read(at.offset if at else 0, 1, committed=True)[0]:
+                return False
+        return all(owner.all_taken_over() for worker in self.workers.values() for owner in worker.ownerships)
+
+    def _shown(self) -> bool:
+        """Whether Redis says that it holds everything."""
+        applied = self.store.hash(VIEW_META_KEY)
+        for number in range(self.plan.journal_partitions):
+            log = self.broker.logs[TopicPartition(CUSTOMERS, number)]
+            at = applied.get(str(number))
+            if at is None or log.read(int(at), 1, committed=True)[0]:
                 return False
         return True
 
