@@ -397,10 +397,14 @@ class Worker:
             self._stopping = self.world.loop.create_task(self._stop(), context=self.process.context)
 
     async def _stop(self) -> None:
-        await asyncio.gather(*(owner.stop() for owner in self.ownerships))
-        self._main.cancel()
-        await asyncio.gather(*(member.leave() for member in self.members))
-        self.process.kill()
+        try:
+            await asyncio.gather(*(owner.stop() for owner in self.ownerships))
+            self._main.cancel()
+            await asyncio.gather(*(member.leave() for member in self.members))
+        except Exception as error:
+            self.fail(error)
+        else:
+            self.process.kill()
 
 
 def make_stage(world: World, name: StageName) -> Any:
