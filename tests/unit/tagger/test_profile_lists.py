@@ -147,3 +147,21 @@ cases:
     expect: [{at: 2026-06-27 09:00, opened: season}]
     features: {inflow.day: 1, inflow.next: 2026-09-30, inflow.amount: 10}
 """)
+
+
+def test_a_value_no_longer_counts_from_the_day_it_leaves_the_window() -> None:
+    cases_hold("""
+pack: p
+features: {kinds: {distinct: kind, of: transactions, over: 3d}}
+rules: {varied: {when: kinds >= 2}}
+cases:
+  - it: ends at the midnight of the third day after
+    given:
+      - {at: 2026-03-02 09:00, credit: 1, kind: a}
+      - {at: 2026-03-03 09:00, credit: 1, kind: b}
+      - {at: 2026-03-03 08:00, credit: 1, kind: b}
+      - {at: 2026-03-09 09:00}
+    expect:
+      - {at: 2026-03-03 09:00, opened: varied, value: {kinds: 2}}
+      - {at: 2026-03-05 00:00, revoked: varied, reason: ended, value: {kinds: 1}}
+""")

@@ -165,6 +165,9 @@ def test_recurring_finds_what_comes_back(moves: list[Move], jitter: list[int], t
 
 @settings(max_examples=40, deadline=None)
 @given(moves=MOVES, jitter=JITTER, today=TODAY)
+@example(  # the first day comes after the second
+    moves=[(1, 0, 5, "b", None), (0, 0, 7, "b", None)], jitter=[0, 2], today=date(2026, 1, 9)
+)
 def test_summary_is_what_happened_so_far(moves: list[Move], jitter: list[int], today: date) -> None:
     known = [move for move in moves if day_of(move) <= today]
     if not known:
