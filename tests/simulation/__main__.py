@@ -35,6 +35,8 @@ def main() -> int:
         done += 1
         if done % 25 == 0:
             gc.collect()  # a world is one large cycle
+        if done % 500 == 0:
+            say(f"{done} of {len(seeds)} seeds, {len(failed)} failed")
         tags += verdict.tags
         places.update(verdict.places)
         if verdict.problems:

@@ -147,6 +147,8 @@ class World:
         self.start_worker(99, ("decide", "project"))
         await self._until("decide", lambda: self._done("decide"))
         await self._until("project", lambda: self._done("project") and self._shown())
+        # somebody else's open transaction would hide what is committed behind it
+        await self._until("everything", lambda: not any(log.open for log in self.broker.logs.values()))
         await asyncio.gather(*(worker.stop() for worker in list(self.workers.values())))
         self.is_over = True
 
@@ -288,7 +290,7 @@ class World:
             await asyncio.sleep(0.5)
 
     def _left(self, what: str) -> str:
-        topics = COUNTS if what == "ingest" else {_STAGES[what]: 0}
+        topics = COUNTS if what == "ingest" else {_STAGES.get(what, ""): 0}
         group = group_of(self.settings, what)
         behind = {}
         for tp, log in self.broker.logs.items():
