@@ -6,9 +6,10 @@ BIN := .venv/bin
 LOCKED := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
 ITSELF := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 EVENTS ?= 20000
+SEEDS ?= 1-1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test lint format bench kafka docs lock clean
+.PHONY: help demo install test lint format bench kafka simulate docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -39,6 +40,9 @@ bench: .venv/dev.stamp ## figures of this machine, into bench/results
 
 kafka: .venv/dev.stamp ## a real Kafka in the foreground (KAFKA_PORT=9092 for a fixed port)
 	@$(BIN)/python tests/kafka_broker.py
+
+simulate: .venv/dev.stamp ## the whole pipeline on simulated servers, seed by seed (SEEDS=1-1000)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --keep-going
 
 docs: .venv/dev.stamp ## write the generated pages under docs again
 	$(BIN)/python -m tools.docs

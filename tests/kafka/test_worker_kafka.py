@@ -116,11 +116,13 @@ async def test_journal_records_deleted_before_they_were_decided_end_it(deploymen
         await deployment.write(numbered(100))
         await deployment.settle()
         worker.signal(signal.SIGSTOP)
+        # The first of these may answer the fetch under way, which then holds it; the second cannot.
         await deployment.write(numbered(100, start=100))
+        await deployment.write(numbered(100, start=200))
         async with open_admin(deployment.settings) as admin:
             everything = RecordsToDelete(before_offset=-1)
             await admin.delete_records({TopicPartition(deployment.journal, place): everything for place in (0, 1)})
-        await deployment.write(numbered(100, start=200))
+        await deployment.write(numbered(100, start=300))
         worker.signal(signal.SIGCONT)
         assert await worker.ended() == 1
         assert "deleted before they were processed" in str(worker.events("cannot go on")[0]["error"])
