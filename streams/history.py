@@ -26,6 +26,8 @@ from tagger.ingest import Ingested, IngestSettings, IngestState, RawRecord, Sour
 
 # How far a source's time moves before it is told again.
 _TICK_MS = 60_000
+# Of the times that events may have (`schemas.scalars`).
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
 
 
 def ingest_settings(settings: Settings) -> IngestSettings:
@@ -111,11 +113,13 @@ class _Reading:
         yield from ingested.events
         tick = self._sources[topic].make_tick(self._states[topic])
         if tick is not None and (ingested.has_control or self._is_due(tick)):
-            self._told_ms[topic] = tick.time_ms or 0
+            if tick.time_ms is not None:
+                self._told_ms[topic] = tick.time_ms
             yield tick
 
     def _is_due(self, tick: Tick) -> bool:
-        return tick.time_ms is not None and tick.time_ms >= self._told_ms.get(tick.topic, 0) + _TICK_MS
+        told_ms = self._told_ms.get(tick.topic)
+        return tick.time_ms is not None and (told_ms is None or tick.time_ms >= told_ms + _TICK_MS)
 
 
 def decode_journal(records: Iterable[SourceRecord]) -> Iterator[JournalRecord]:
@@ -166,14 +170,16 @@ def parse_time(text: str, calendar: BankCalendar) -> int:
         Epoch milliseconds; for a date, the day's last.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text is none of these, or lies outside the years that events may have.
     """
-    try:
-        return calendar.start_ms(date.fromisoformat(text).toordinal() + 1) - 1
-    except ValueError:
-        pass
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"expected a date, a time like 1994-03-31 18:00, or RFC 3339, got {text!r}") from None
-    return calendar.instant_ms(moment)
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"expected a time from {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r}")
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return calendar.instant_ms(moment)
+    return calendar.start_ms(day.toordinal() + 1) - 1

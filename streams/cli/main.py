@@ -4,10 +4,12 @@ Exit codes (contracts.md §5): 0 fine, 1 the thing asked about is not so, 2 wron
 part is unreachable.
 """
 
+import errno
 import importlib
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
@@ -18,6 +20,7 @@ from streams.settings import load_settings, misspelled
 BAD_CONFIGURATION = 2
 _FIELD = re.compile(r'for field "(\w+)" from source "EnvSettingsSource"')
 _OURS = ("schemas", "tagger", "streams")
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("streams.cli.demo", "demo"),
@@ -56,9 +59,24 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        # Files that a command names tell for themselves (`outputs`); what is left is what it prints.
+        except OSError as error:
+            if error.errno not in _UNWRITABLE:
+                raise
+            raise UnwritableOutput(f"what was printed could not be written: {error.strerror}") from error
+
 
 class SettingsProblem(click.ClickException):
     """The settings are not what they must be."""
+
+    exit_code = BAD_CONFIGURATION
+
+
+class UnwritableOutput(click.ClickException):
+    """Standard output takes no more."""
 
     exit_code = BAD_CONFIGURATION
 

@@ -56,6 +56,8 @@ def read_jsonl(
     """
     if isinstance(source, Path):
         if str(source) == "-":
+            if sys.stdin is None:  # Python's word for a standard input that was closed at start
+                raise SourceError("-: cannot be read as JSON lines: standard input is closed")
             yield from read_jsonl(sys.stdin.buffer, topic=topic, keep_going=keep_going, notes=notes)
             return
         try:

@@ -1,6 +1,8 @@
 """What a command writes is whole, or the command says why not with exit code 2."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,23 @@ def test_a_dash_is_standard_output() -> None:
     result = invoke(*WRITERS["features"], "-")
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines()[1].startswith("C1,")
+
+
+def started(*arguments: str, redirected: str) -> "subprocess.CompletedProcess[str]":
+    """Run in a process of its own by a shell, which redirects what a runner in this process cannot."""
+    command = ["sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-m", "streams.cli.main", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+@needs_full
+@pytest.mark.parametrize("arguments", [("rules", "check", "rules"), ("contracts", "--help"), WRITERS["tags"][:4]])
+def test_a_full_disk_under_standard_output_is_told(arguments: tuple[str, ...]) -> None:
+    done = started(*arguments, redirected=f"</dev/null >{FULL}")
+    assert done.stderr.endswith("Error: what was printed could not be written: No space left on device\n")
+    assert done.returncode == 2
+
+
+def test_a_closed_standard_input_is_told() -> None:
+    done = started(*WRITERS["tags"][:4], redirected="<&-")
+    assert done.stderr.endswith("Error: -: cannot be read as JSON lines: standard input is closed\n")
+    assert done.returncode == 2

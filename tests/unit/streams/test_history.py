@@ -118,6 +118,19 @@ def test_another_text_is_no_time(text: str) -> None:
         parse_time(text, BankCalendar("Asia/Shanghai"))
 
 
+@pytest.mark.parametrize("text", ["0001-01-01", "1899-12-31", "2200-01-01", "9999-12-31", "9999-12-31 23:00"])
+def test_a_time_in_which_no_event_can_lie_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"expected a time from 1900 to 2199, got '{text}'"):
+        parse_time(text, BankCalendar("Asia/Shanghai"))
+
+
+@pytest.mark.parametrize("year", [1901, 1950, 2020])
+def test_time_is_told_on_the_way_in_whatever_century(year: int) -> None:
+    records = [transaction(day, f"{year}-03-0{day}T10:00:00+08:00") for day in (1, 2, 3)]
+    kinds = [type(record).__name__ for record in journal(records, frozenset({TRANSACTIONS}))]
+    assert kinds[3:] == ["Transaction", "Tick"] * 3 + ["Tick"]
+
+
 def run(command: object, folder: Path, records: list[SourceRecord], *options: str, name: str = "jsonl") -> Result:
     (folder / "rules").mkdir(exist_ok=True)
     (folder / "rules" / "p.yaml").write_text(PACK)
