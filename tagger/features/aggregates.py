@@ -9,34 +9,22 @@ from typing import Any
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
-from tagger.features.contract import Moment, Where
+from tagger.features.contract import Moment
+from tagger.features.stored import Stored, StoredFeature
 from tagger.features.windows import DayWindow
 from tagger.state import CustomerState
 
 
-class DayAggregate:
+class DayAggregate(StoredFeature):
     """`sum: FIELD` or `count: SOURCE` over a `DayWindow`; of nothing, 0.
 
     Args:
         field: the summed field of the event's struct; None to count.
     """
 
-    parts: tuple[str, ...] = ()
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        definition: str,
-        key: int,
-        source: str,
-        where: Where | None,
-        field: str | None,
-        window: DayWindow,
-        calendar: BankCalendar,
-    ) -> None:
-        self.name, self.definition, self.key, self.source = name, definition, key, source
-        self._where, self._field, self._window, self._calendar = where, field, window, calendar
+    def __init__(self, stored: Stored, *, field: str | None, window: DayWindow) -> None:
+        super().__init__(stored)
+        self._field, self._window = field, window
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:
@@ -104,16 +92,8 @@ class DayAggregate:
         return self._window.full_on(began_day)
 
 
-class DaysSince:
+class DaysSince(StoredFeature):
     """`days_since: SOURCE`: bank days since the last match, unknown when there was none."""
-
-    parts: tuple[str, ...] = ()
-
-    def __init__(
-        self, *, name: str, definition: str, key: int, source: str, where: Where | None, calendar: BankCalendar
-    ) -> None:
-        self.name, self.definition, self.key, self.source = name, definition, key, source
-        self._where, self._calendar = where, calendar
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:

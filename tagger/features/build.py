@@ -23,6 +23,7 @@ from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
 from tagger.features.next_date import NextDate
 from tagger.features.recurring import Recurring
 from tagger.features.sliding import SlidingAggregate
+from tagger.features.stored import Stored
 from tagger.features.summary import Summary
 from tagger.features.top import Top
 from tagger.features.windows import DayWindow
@@ -142,6 +143,23 @@ def build_feature(scope: PackScope, name: str, model: Any, ladders: Mapping[str,
     scope.add(name, feature, types, optional)
 
 
+def _stored(scope: PackScope, name: str, model: Any, what: str, over: str = "") -> Stored:
+    """Address a state by what it means: `what` it keeps of its source, which records, and `over` which window.
+
+    Raises:
+        ExpressionError: `where` is no condition over the source's fields.
+    """
+    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
+    definition = f"{what} where {meaning}{over}"
+    return Stored(name, definition, definition_key(definition), model.source, where, scope.calendar)
+
+
+def _field(model: Any) -> tuple[str, Type]:
+    """The attribute of the event's struct that holds a feature's field, and its type."""
+    known = FIELDS[model.source][model.field]
+    return known.read.removeprefix("env."), known.type
+
+
 def _window(window: Any, previous: bool = False) -> DayWindow:
     return DayWindow(window.unit, window.count, previous)
 
@@ -170,125 +188,51 @@ def _extreme(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Ladd
 
 
 def _aggregate(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
-    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
-    known = None if model.verb == "count" else FIELDS[model.source][model.field]
-    field_name = None if known is None else known.read.removeprefix("env.")
-    what = f"{model.verb} {model.source}" if known is None else f"sum {model.field} of {model.source}"
-    types = (Type.NUMBER if known is None else known.type,)
+    what, field, value_type = f"count {model.source}", None, Type.NUMBER
+    if model.verb == "sum":
+        field, value_type = _field(model)
+        what = f"sum {model.field} of {model.source}"
     if model.over.unit == "ms":
-        definition = f"{what} where {meaning} over {model.over.count}ms"
-        sliding = SlidingAggregate(
-            name=name,
-            definition=definition,
-            key=definition_key(definition),
-            source=model.source,
-            where=where,
-            field=field_name,
-            length_ms=model.over.count,
-        )
-        return sliding, types, False
+        stored = _stored(scope, name, model, what, f" over {model.over.count}ms")
+        return SlidingAggregate(stored, field=field, length_ms=model.over.count), (value_type,), False
     window = _window(model.over, model.previous)
     # A period and the one before it are kept together, so that `previous` shares the running period's state.
-    definition = f"{what} where {meaning} over {window.describe().removeprefix('previous ')}"
-    feature = DayAggregate(
-        name=name,
-        definition=definition,
-        key=definition_key(definition),
-        source=model.source,
-        where=where,
-        field=field_name,
-        window=window,
-        calendar=scope.calendar,
-    )
-    return feature, types, False
+    stored = _stored(scope, name, model, what, f" over {window.describe().removeprefix('previous ')}")
+    return DayAggregate(stored, field=field, window=window), (value_type,), False
 
 
 def _top(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
-    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
-    window, known = _window(model.over), FIELDS[model.source][model.field]
-    definition = (
-        f"top {model.field} of {model.source} where {meaning} over {window.describe()} at most {model.at_most}"
-    )
-    feature = Top(
-        name=name,
-        definition=definition,
-        key=definition_key(definition),
-        source=model.source,
-        where=where,
-        field=known.read.removeprefix("env."),
-        window=window,
-        at_most=model.at_most,
-        calendar=scope.calendar,
-    )
-    return feature, (known.type, Type.NUMBER), True
+    window = _window(model.over)
+    field, value_type = _field(model)
+    over = f" over {window.describe()} at most {model.at_most}"
+    stored = _stored(scope, name, model, f"top {model.field} of {model.source}", over)
+    feature = Top(stored, field=field, window=window, at_most=model.at_most)
+    return feature, (value_type, Type.NUMBER), True
 
 
 def _distinct(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
-    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
-    window, known = _window(model.over), FIELDS[model.source][model.field]
-    what = f"distinct {model.field} of {model.source} where {meaning}"
-    definition = f"{what} over {window.describe()} at most {model.at_most}"
-    feature = Distinct(
-        name=name,
-        definition=definition,
-        key=definition_key(definition),
-        source=model.source,
-        where=where,
-        field=known.read.removeprefix("env."),
-        window=window,
-        at_most=model.at_most,
-        calendar=scope.calendar,
-    )
+    window = _window(model.over)
+    over = f" over {window.describe()} at most {model.at_most}"
+    stored = _stored(scope, name, model, f"distinct {model.field} of {model.source}", over)
+    feature = Distinct(stored, field=_field(model)[0], window=window, at_most=model.at_most)
     return feature, (Type.NUMBER,), False
 
 
 def _next(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
-    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
-    definition = f"next {model.field} of {model.source} where {meaning}"
-    feature = NextDate(
-        name=name,
-        definition=definition,
-        key=definition_key(definition),
-        source=model.source,
-        where=where,
-        field=FIELDS[model.source][model.field].read.removeprefix("env."),
-        calendar=scope.calendar,
-    )
-    return feature, (Type.DATE,), True
+    stored = _stored(scope, name, model, f"next {model.field} of {model.source}")
+    return NextDate(stored, field=_field(model)[0]), (Type.DATE,), True
 
 
 def _recurring(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
-    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
-    definition = (
-        f"recurring {model.source} where {meaning} every {model.every} slack {model.slack_days}d "
-        f"times {model.times}"
-    )
-    feature = Recurring(
-        name=name,
-        definition=definition,
-        key=definition_key(definition),
-        source=model.source,
-        where=where,
-        every=model.every,
-        slack_days=model.slack_days,
-        times=model.times,
-        calendar=scope.calendar,
-    )
+    over = f" every {model.every} slack {model.slack_days}d times {model.times}"
+    stored = _stored(scope, name, model, f"recurring {model.source}", over)
+    feature = Recurring(stored, every=model.every, slack_days=model.slack_days, times=model.times)
     return feature, (Type.BOOLEAN, Type.NUMBER, Type.DATE, Type.MONEY), True
 
 
 def _summary(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
-    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
-    definition = f"summary {model.source} where {meaning}"
-    feature = Summary(
-        name=name,
-        definition=definition,
-        key=definition_key(definition),
-        source=model.source,
-        where=where,
-        calendar=scope.calendar,
-    )
     number, money = Type.NUMBER, Type.MONEY
+    feature = Summary(_stored(scope, name, model, f"summary {model.source}"))
     return feature, (number, number, money, number, number, number, money), True
 
 
@@ -320,17 +264,7 @@ _LIST_FEATURES: Mapping[str, tuple[type[ListFeature], Type | None]] = {
 
 
 def _days_since(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
-    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
-    definition = f"days_since {model.source} where {meaning}"
-    feature = DaysSince(
-        name=name,
-        definition=definition,
-        key=definition_key(definition),
-        source=model.source,
-        where=where,
-        calendar=scope.calendar,
-    )
-    return feature, (Type.NUMBER,), True
+    return DaysSince(_stored(scope, name, model, f"days_since {model.source}")), (Type.NUMBER,), True
 
 
 def _level(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:

@@ -8,30 +8,19 @@ from typing import Any
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
-from tagger.features.contract import Moment, Where
+from tagger.features.contract import Moment
+from tagger.features.stored import Stored, StoredFeature
 from tagger.state import CustomerState
 
 MAX_KEPT_DATES = 32
 
 
-class NextDate:
+class NextDate(StoredFeature):
     """A bank day, unknown when there is none to come. Like `ever`, it counts from the beginning: no warming."""
 
-    parts: tuple[str, ...] = ()
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        definition: str,
-        key: int,
-        source: str,
-        where: Where | None,
-        field: str,
-        calendar: BankCalendar,
-    ) -> None:
-        self.name, self.definition, self.key, self.source = name, definition, key, source
-        self._where, self._field, self._calendar = where, field, calendar
+    def __init__(self, stored: Stored, *, field: str) -> None:
+        super().__init__(stored)
+        self._field = field
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:

@@ -9,14 +9,15 @@ from typing import Any
 
 from schemas.bankday import BankCalendar, Period, add_months, next_period_start, period_start
 from schemas.journal import CustomerEvent, Transaction
-from tagger.features.contract import Moment, Where
+from tagger.features.contract import Moment
+from tagger.features.stored import Stored, StoredFeature
 from tagger.state import CustomerState
 
 MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
 _UNKNOWN = (False, None, None, None)
 
 
-class Recurring:
+class Recurring(StoredFeature):
     """`.recurs`, and while it does, `.day`, `.next` and `.amount`, which are unknown otherwise.
 
     Days count from 1: from a month's first day, and from a quarter's or year's last.
@@ -27,22 +28,9 @@ class Recurring:
 
     parts = ("recurs", "day", "next", "amount")
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        definition: str,
-        key: int,
-        source: str,
-        where: Where | None,
-        every: Period,
-        slack_days: int,
-        times: int,
-        calendar: BankCalendar,
-    ) -> None:
-        self.name, self.definition, self.key, self.source = name, definition, key, source
-        self._where, self._every, self._calendar = where, every, calendar
-        self._slack_days, self._times = slack_days, times
+    def __init__(self, stored: Stored, *, every: Period, slack_days: int, times: int) -> None:
+        super().__init__(stored)
+        self._every, self._slack_days, self._times = every, slack_days, times
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:

@@ -9,30 +9,19 @@ from typing import Any
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
-from tagger.features.contract import Moment, Where
+from tagger.features.contract import Moment
+from tagger.features.stored import Stored, StoredFeature
 from tagger.state import CustomerState
 
 MAX_KEPT_EVENTS = 64
 
 
-class SlidingAggregate:
+class SlidingAggregate(StoredFeature):
     """`sum: FIELD` or `count: SOURCE` over elapsed time."""
 
-    parts: tuple[str, ...] = ()
-
-    def __init__(
-        self,
-        *,
-        name: str,
-        definition: str,
-        key: int,
-        source: str,
-        where: Where | None,
-        field: str | None,
-        length_ms: int,
-    ) -> None:
-        self.name, self.definition, self.key, self.source = name, definition, key, source
-        self._where, self._field, self._length_ms = where, field, length_ms
+    def __init__(self, stored: Stored, *, field: str | None, length_ms: int) -> None:
+        super().__init__(stored)
+        self._field, self._length_ms = field, length_ms
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:

@@ -11,14 +11,15 @@ from typing import Any
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent, Transaction
-from tagger.features.contract import Moment, Where
+from tagger.features.contract import Moment
+from tagger.features.stored import StoredFeature
 from tagger.state import CustomerState
 
 MAX_RECENT_DAYS = 32
 _NOTHING = (0, 0, None, None, None, None, None)
 
 
-class Summary:
+class Summary(StoredFeature):
     """`.count .days .mean`, and what CLV models are fed with: `.x .t_x .T .m`.
 
     `x` is the days with a match after the first, `t_x` runs from the first to the last of them, `T` from the first
@@ -26,12 +27,6 @@ class Summary:
     """
 
     parts = ("count", "days", "mean", "x", "t_x", "T", "m")
-
-    def __init__(
-        self, *, name: str, definition: str, key: int, source: str, where: Where | None, calendar: BankCalendar
-    ) -> None:
-        self.name, self.definition, self.key, self.source = name, definition, key, source
-        self._where, self._calendar = where, calendar
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:

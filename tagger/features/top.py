@@ -9,32 +9,20 @@ from typing import Any
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
-from tagger.features.contract import Moment, Where
+from tagger.features.contract import Moment
+from tagger.features.stored import Stored, StoredFeature
 from tagger.features.windows import DayWindow
 from tagger.state import CustomerState
 
 
-class Top:
+class Top(StoredFeature):
     """`.value` and `.count` of the most frequent value; both unknown when there is none."""
 
     parts = ("value", "count")
 
-    def __init__(
-        self,
-        *,
-        name: str,
-        definition: str,
-        key: int,
-        source: str,
-        where: Where | None,
-        field: str,
-        window: DayWindow,
-        at_most: int,
-        calendar: BankCalendar,
-    ) -> None:
-        self.name, self.definition, self.key, self.source = name, definition, key, source
-        self._where, self._field, self._window = where, field, window
-        self._at_most, self._calendar = at_most, calendar
+    def __init__(self, stored: Stored, *, field: str, window: DayWindow, at_most: int) -> None:
+        super().__init__(stored)
+        self._field, self._window, self._at_most = field, window, at_most
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:
