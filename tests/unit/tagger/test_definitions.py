@@ -1,8 +1,8 @@
 """Stored states are addressed by these hashes: they must not change while a feature means the same."""
 
 import pytest
-
 from builders import program_of
+
 from tagger.program import Program
 
 PACK = """
