@@ -316,6 +316,9 @@ def _shape_error(file: str, tree: Tree, detail: ErrorDetails) -> PackError:
         return PackError(file, place.line, place.column, f"`{key}` is missing", f"`{key}: …` here")
     if isinstance(node.value, str):
         place = node.place
+    if detail["type"] == "too_long":  # only texts have an end
+        got, most = context["actual_length"], context["max_length"]
+        return PackError(file, place.line, place.column, f"got {got} characters", f"at most {most} characters")
     if detail["type"] == "pack_value":
         return PackError(
             file, place.line, place.column, f"got '{context['got']}'", context["expected"], context["nearest"]

@@ -273,6 +273,10 @@ cases:
         ("pack: p\nrules: {r: x}", "a rule such as"),
         ("rules: {}", "`pack` is missing"),
         ("pack: [a]", "a lower-case word"),
+        (
+            f"pack: p\nrules: {{r: {{when: assets > {'1' * 4000}}}}}",
+            ":2:18: got 4009 characters; expected at most 4000",
+        ),
     ],
 )
 def test_one_mistake(text: str, message: str) -> None:
