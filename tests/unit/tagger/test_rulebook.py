@@ -275,7 +275,7 @@ cases:
         ("pack: [a]", "a lower-case word"),
         (
             f"pack: p\nrules: {{r: {{when: assets > {'1' * 4000}}}}}",
-            ":2:18: got 4009 characters; expected at most 4000",
+            ":2:19: got 4009 characters; expected at most 4000",
         ),
     ],
 )
