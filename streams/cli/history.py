@@ -38,7 +38,7 @@ _Command = Callable[..., object]
 def _source_options(command: _Command) -> _Command:
     """What both commands take to say what to read, and by which rules."""
     options = [
-        click.argument("source", type=click.Path(path_type=Path, allow_dash=True)),
+        click.argument("source", type=click.Path(path_type=Path, allow_dash=True), is_eager=True),
         click.option(
             "--format",
             "format_name",

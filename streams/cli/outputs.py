@@ -1,5 +1,6 @@
 """Files that a command writes: opened before the work begins, and whole when it exits 0."""
 
+from pathlib import Path
 from typing import IO, Any
 
 import click
@@ -59,8 +60,21 @@ class OutputFile(click.File):
         super().__init__(mode, lazy=False)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        self._refuse_a_source(str(value), param, ctx)
         output = Output(super().convert(value, param, ctx), str(value))
         if ctx is not None:
             # Before click's own closing, which comes first in and so last out.
             ctx.call_on_close(output.flush)
         return output
+
+    def _refuse_a_source(self, name: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
+        """Opening what is still to be read would empty it; a command's `source` is eager, and so known here."""
+        source = None if ctx is None else ctx.params.get("source")
+        if source is None or "-" in {name, str(source)}:
+            return
+        try:
+            same = Path(name).samefile(source)
+        except OSError:
+            return
+        if same and Path(name).is_file():
+            self.fail(f"{name}: expected another file than the one that is read", param, ctx)

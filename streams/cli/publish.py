@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
@@ -29,6 +29,8 @@ from streams.sources.simulate import simulate as make_up
 from streams.topics import APP_EVENTS, TRANSACTIONS
 
 _PROGRESS_RECORDS = 5000
+# Before 1973 zones had offsets that RFC 3339 cannot write; after 2199 no event is accepted.
+_FIRST_START, _LAST_DAY = date(1973, 1, 1), date(2199, 12, 31)
 
 
 @contextmanager
@@ -151,6 +153,8 @@ def simulate(
     """
     if out is not None and rate is not None:
         raise click.UsageError("--rate is for publishing; --out writes at all speed")
+    if start.date() < _FIRST_START or start.date().toordinal() + days > _LAST_DAY.toordinal():
+        raise click.UsageError(f"expected days from {_FIRST_START} to {_LAST_DAY}, got {days} from {start.date()}")
     bank = make_up(Plan(customers=customers, days=days, seed=seed, start=start.date(), zone=settings.zone))
     with reading_sources():
         if tags_file is not None:

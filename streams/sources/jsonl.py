@@ -12,18 +12,20 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Annotated, BinaryIO, Literal
 
 import msgspec
 
 from streams.sources.record import SourceError, SourceRecord
+
+_Timestamp = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # what Kafka's format holds
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     topic: str | None = None
     key: str | None = None
     headers: dict[str, str] = {}
-    timestamp: int | None = None
+    timestamp: _Timestamp | None = None
     encoding: Literal["base64"] | None = None
     value: msgspec.Raw
 

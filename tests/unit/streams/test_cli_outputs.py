@@ -89,3 +89,23 @@ def test_a_closed_standard_input_is_told() -> None:
     done = started(*WRITERS["tags"][:4], redirected="<&-")
     assert done.stderr.endswith("Error: -: cannot be read as JSON lines: standard input is closed\n")
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("output", [("backtest", "--tags"), ("features", "--at", "2026-03-02", "--out")])
+def test_the_file_that_is_read_is_not_written_over(output: tuple[str, ...], tmp_path: Path) -> None:
+    source = tmp_path / "events.jsonl"
+    source.write_bytes(RECORD)
+    command, *options = output
+    result = invoke(
+        command, *options, f"{tmp_path}/../{tmp_path.name}/events.jsonl", "--format", "jsonl", str(source)
+    )
+    assert result.exit_code == 2, result.output
+    assert "expected another file than the one that is read" in result.stderr
+    assert source.read_bytes() == RECORD
+
+
+@pytest.mark.parametrize("days", [("--start", "1972-12-31"), ("--start", "9999-12-30"), ("--days", "9999999999")])
+def test_a_made_up_bank_lies_in_years_that_are_accepted(days: tuple[str, str]) -> None:
+    result = invoke("simulate", "--customers", "1", "--out", "-", *days)
+    assert result.exit_code == 2, result.output
+    assert "expected days from 1973-01-01 to 2199-12-31" in result.stderr

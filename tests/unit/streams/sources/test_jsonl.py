@@ -81,3 +81,9 @@ def test_the_topics_of_a_file_are_known_before_it_is_read(tmp_path: Path) -> Non
     path.write_bytes(b'{"topic":"a","value":{}}\nbroken\n{"topic":"b","value":{}}\n')
     assert topics_of(path) == {"a", "b"}
     assert topics_of(Path("-")) is None
+
+
+@pytest.mark.parametrize("timestamp", [2**63, -(2**63) - 1, 10**30])
+def test_a_timestamp_that_kafka_cannot_hold_is_refused(timestamp: int) -> None:
+    with pytest.raises(ValueError, match="timestamp"):
+        parse_line(b'{"topic": "t", "timestamp": %d, "value": {}}' % timestamp)
