@@ -221,7 +221,8 @@ class Source:
             partition=self.partition,
             of=self.of,
             time_ms=state.time_ms,
-            closed=state.closed,
+            # The time of day goes on after a recorded run: closed, a slow source would hold the clock no more.
+            closed=state.closed and self._follows_events,
             recorded=self._settings.clock == "events" and not self._settings.push_recorded,
         )
 

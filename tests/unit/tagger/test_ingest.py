@@ -200,6 +200,16 @@ class TestTicks:
         assert tick is not None
         assert tick.recorded is recorded
 
+    @pytest.mark.parametrize(("config", "closed"), [(EVENTS, True), (WALL, False)])
+    def test_the_end_of_a_recorded_run_closes_no_source_that_follows_the_time_of_day(
+        self, config: IngestSettings, closed: bool
+    ) -> None:
+        one = source(config)
+        end = RawRecord(None, None, (("tagger-control", b"end"),), None)
+        tick = one.make_tick(one.catch_up(read(one, end)[0], NOW))
+        assert tick is not None
+        assert tick.closed is closed
+
 
 class TestOffsets:
     def test_gaps_are_control_and_fates_add_up(self) -> None:
