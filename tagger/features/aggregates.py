@@ -10,12 +10,12 @@ from typing import Any
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
-from tagger.features.stored import Stored, StoredFeature
+from tagger.features.stored import Stored, StoredFeature, WindowedFeature
 from tagger.features.windows import DayWindow
 from tagger.state import CustomerState
 
 
-class DayAggregate(StoredFeature):
+class DayAggregate(WindowedFeature):
     """`sum: FIELD` or `count: SOURCE` over a `DayWindow`; of nothing, 0.
 
     Args:
@@ -23,8 +23,8 @@ class DayAggregate(StoredFeature):
     """
 
     def __init__(self, stored: Stored, *, field: str | None, window: DayWindow) -> None:
-        super().__init__(stored)
-        self._field, self._window = field, window
+        super().__init__(stored, window)
+        self._field = field
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:
@@ -81,15 +81,6 @@ class DayAggregate(StoredFeature):
             if day is not None and day > evaluated_day:
                 return self._calendar.start_ms(day)
         return None
-
-    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        if self._window.kind == "ever":
-            return None
-        first, end = self._window.span(moment.today)
-        return calendar.start_ms(first), calendar.start_ms(end)
-
-    def warm_from(self, began_day: int) -> int | None:
-        return self._window.full_on(began_day)
 
 
 class DaysSince(StoredFeature):

@@ -5,20 +5,19 @@ State: one `[value, last day, last time, last event id]` a value; exact for the 
 
 from typing import Any
 
-from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
-from tagger.features.stored import Stored, StoredFeature
+from tagger.features.stored import Stored, WindowedFeature
 from tagger.features.windows import DayWindow
 from tagger.state import CustomerState
 
 
-class Distinct(StoredFeature):
+class Distinct(WindowedFeature):
     """How many values were seen; of nothing, 0. A missing value is none."""
 
     def __init__(self, stored: Stored, *, field: str, window: DayWindow, at_most: int) -> None:
-        super().__init__(stored)
-        self._field, self._window, self._at_most = field, window, at_most
+        super().__init__(stored, window)
+        self._field, self._at_most = field, at_most
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:
@@ -46,13 +45,6 @@ class Distinct(StoredFeature):
         leaves = [entry[1] + self._window.count for entry in state.features.get(self.key, ())]
         day = min((day for day in leaves if day > evaluated_day), default=None)
         return None if day is None else self._calendar.start_ms(day)
-
-    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        first, end = self._window.span(moment.today)
-        return calendar.start_ms(first), calendar.start_ms(end)
-
-    def warm_from(self, began_day: int) -> int | None:
-        return self._window.full_on(began_day)
 
 
 def _last_seen(entry: list[Any]) -> tuple[int, str]:

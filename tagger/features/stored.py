@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from schemas.bankday import BankCalendar
-from tagger.features.contract import Where
+from tagger.features.contract import Moment, Where
+from tagger.features.windows import DayWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +35,20 @@ class StoredFeature:
         self.name, self.definition, self.key = stored.name, stored.definition, stored.key
         self.source: str | None = stored.source
         self._where, self._calendar = stored.where, stored.calendar
+
+
+class WindowedFeature(StoredFeature):
+    """A feature over bank days: what it covers, and from when on a new one has seen it all."""
+
+    def __init__(self, stored: Stored, window: DayWindow) -> None:
+        super().__init__(stored)
+        self._window = window
+
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        if self._window.kind == "ever":
+            return None
+        first, end = self._window.span(moment.today)
+        return calendar.start_ms(first), calendar.start_ms(end)
+
+    def warm_from(self, began_day: int) -> int | None:
+        return self._window.full_on(began_day)
