@@ -6,17 +6,13 @@ arrival, and at most `dedupe_count` of them; what goes before its time is counte
 """
 
 ENTRY_BYTES = 12
-_HASH_BYTES = 8
+HASH_BYTES = 8
+"""An entry begins with the hash, big-endian."""
 
 
 def pack_day(day: int) -> bytes:
     """A bank day as it stands in an entry."""
-    return day.to_bytes(ENTRY_BYTES - _HASH_BYTES, "big")
-
-
-def pack_hash(event_hash: int) -> bytes:
-    """An event's hash as it stands in an entry."""
-    return event_hash.to_bytes(_HASH_BYTES, "big")
+    return day.to_bytes(ENTRY_BYTES - HASH_BYTES, "big")
 
 
 def is_remembered(seen: bytes, packed_hash: bytes, oldest_day: int) -> bool:
@@ -30,13 +26,13 @@ def is_remembered(seen: bytes, packed_hash: bytes, oldest_day: int) -> bool:
     return False
 
 
-def forget_before(seen: bytes, oldest_day: int) -> bytes:
-    """The memory without the entries that arrived before `oldest_day`."""
+def forget_before(seen: bytes, packed_oldest: bytes) -> bytes:
+    """The memory without the entries that arrived before a packed day."""
     start = 0
-    while start < len(seen) and _day(seen, start) < oldest_day:
+    while start < len(seen) and seen[start + HASH_BYTES : start + ENTRY_BYTES] < packed_oldest:
         start += ENTRY_BYTES
     return seen[start:]
 
 
 def _day(seen: bytes, place: int) -> int:
-    return int.from_bytes(seen[place + _HASH_BYTES : place + ENTRY_BYTES], "big")
+    return int.from_bytes(seen[place + HASH_BYTES : place + ENTRY_BYTES], "big")

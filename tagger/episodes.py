@@ -58,7 +58,7 @@ def cause_of(event: CustomerEvent | None, at_ms: int, calendar: BankCalendar) ->
 
 def is_late_reason(occasion: Occasion) -> bool:
     """Whether a closing was brought about by a record of a bank day before the clock's (rulebook.md §4.4)."""
-    return occasion.event is not None and occasion.day < occasion.moment.today
+    return occasion.event is not None and occasion.day < occasion.today
 
 
 def is_converted(evaluation: Evaluation, episode: Episode) -> bool:

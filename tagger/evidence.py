@@ -46,7 +46,7 @@ def trace(
                 values[name] = extra[name]
             elif name in known:
                 values[name] = print_measure(known[name], evaluation)
-                window = window or known[name].feature.window_ms(occasion.moment, context.calendar)
+                window = window or known[name].feature.window_ms(occasion, context.calendar)
         result.append(
             Evidence(
                 condition=condition.text,

@@ -130,7 +130,8 @@ class Batch:
         self._states: dict[str, CustomerState] = {}
         self._dues: dict[str, int] = {}
         self._tags: list[tuple[str, bytes]] = []
-        self._fates: dict[tuple[str, int], Fates] = {}
+        self._fates_of = ("", -1)
+        self._fates = Fates()
         self.size_bytes = 0
         """Lower estimate of the transaction's size so far."""
         self._use_program()
@@ -168,10 +169,11 @@ class Batch:
 
     def _fold_event(self, event: CustomerEvent) -> None:
         source = event.source
-        fates = self._fates.get((source.topic, source.partition))
-        if fates is None:
-            fates = self._meta.fates.setdefault(f"{source.topic}-{source.partition}", Fates())
-            self._fates[source.topic, source.partition] = fates
+        # Records of one input partition come in runs.
+        if source.partition != self._fates_of[1] or source.topic != self._fates_of[0]:
+            self._fates_of = (source.topic, source.partition)
+            self._fates = self._meta.fates.setdefault(f"{source.topic}-{source.partition}", Fates())
+        fates = self._fates
         if source.offset >= 0:
             if source.offset <= fates.high_water:
                 fates.reappended += 1
@@ -179,6 +181,7 @@ class Batch:
             fates.high_water = source.offset
         customer_id = event.customer_id
         state = self._states.get(customer_id)
+        is_touched = state is not None
         is_new = False
         if state is None:
             encoded = self._partition.customers.get(customer_id)
@@ -195,7 +198,8 @@ class Batch:
             fates.late += 1
             if not isinstance(event, Transaction):
                 return
-        self._states[customer_id] = state
+        if not is_touched:
+            self._states[customer_id] = state
         if self.context.tags:
             self._take_tags(customer_id)
 

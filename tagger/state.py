@@ -2,10 +2,10 @@
 
 It is the changelog's value. MessagePack arrays keep it small; the first fields are the ones a restore needs,
 so that `decode_due` reads a deadline without building the rest. A new field goes to the end of its struct,
-with a default, so that older changelogs still read; a change of meaning raises `STATE_VERSION` and comes with
-an upgrade and stored bytes of the old version as a test.
+with a default, so that older changelogs still read; a change of meaning raises `STATE_VERSION`. From the first
+release on it comes with an upgrade, and stored bytes of the old version as a test.
 
-Bounds (bytes are MessagePack's): event ids `dedupe_count` × 12; closings 14 × days with a movement kept
+Bounds (bytes are MessagePack's): event ids `dedupe_count` × 12; closings 12 × days with a movement kept
 (`KEPT_DAYS`) × account types used (four, and own transfers); accounts `MAX_ACCOUNTS` × 100, and `MAX_EARLY`
 × 80 for one whose earliest transactions state no balance; recent flows `MAX_FLOWS` × 80; a feature as its
 definition says; a rule at most eight watches and one open episode. `tagger rules check` prints the sum for a
@@ -18,8 +18,9 @@ import msgspec
 
 from schemas.journal import Attributes
 from schemas.tags import HeldReason, Printed
+from tagger.dayvalues import DayValues
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 # Two whole years and the lateness: `year` with `previous` on 31 December looks back 731 days.
 KEPT_DAYS = 800
 NEVER = 1 << 62
@@ -40,17 +41,22 @@ class VersionError(Exception):
         )
 
 
-class Series(msgspec.Struct, array_like=True):
+class Series(DayValues, array_like=True):
     """Daily net flows of one measure, and what stood before them; all in fen.
 
-    `days` ascends; `nets[i]` is the net flow of `days[i]`; `base_fen` is the closing before `days[0]`;
-    `total_fen` is the balance now: base plus all nets.
+    Attributes:
+        base_fen: the closing before the first day kept.
+        total_fen: the balance now: base plus all flows.
     """
 
     base_fen: int = 0
     total_fen: int = 0
-    days: list[int] = []
-    nets: list[int] = []
+
+
+class Aggregate(DayValues, array_like=True):
+    """What a feature sums up by day or period, in buckets named by their first day; `total` is their sum."""
+
+    total: int = 0
 
 
 class Account(msgspec.Struct, array_like=True):
@@ -171,7 +177,7 @@ class CustomerState(msgspec.Struct, array_like=True):
         revision: of the state; grows by one a record or deadline that touched it.
         seen: remembered events, oldest first, packed (tagger.dedupe).
         forgotten: hashes dropped for want of room before their time.
-        features: state of each feature, by the hash of its definition.
+        features: state of each feature, by the hash of its definition; sums by day stand in `aggregates`.
     """
 
     version: int = STATE_VERSION
@@ -185,6 +191,7 @@ class CustomerState(msgspec.Struct, array_like=True):
     accounts: dict[str, Account] = {}
     series: dict[str, Series] = {}
     features: dict[int, list[Any]] = {}
+    aggregates: dict[int, Aggregate] = {}
     rules: dict[str, RuleState] = {}
     flows: list[Flow] = []
     attributes: Attributes | None = None

@@ -8,7 +8,6 @@ from schemas.bankday import BankCalendar
 from schemas.journal import Activation
 from schemas.tags import RevokeReason
 from tagger.episodes import change_episode
-from tagger.features.contract import Moment
 from tagger.fold import Fold
 from tagger.kinds.approvals import ApprovedRule
 from tagger.kinds.contract import Evaluation, Occasion, Rule
@@ -57,10 +56,11 @@ def upgrade_customer(state: CustomerState, old: Program | None, new: Fold, now_m
     """Bring a customer under the new program, as of the clock `now_ms` on bank day `today`."""
     now_ms = max(now_ms, state.clock_ms)
     if old is not None:
-        _close_what_is_gone(state, old, new, Occasion(Moment(now_ms, today)))
+        _close_what_is_gone(state, old, new, Occasion(now_ms, today))
     kept = new.program.feature_keys
-    for key in [key for key in state.features if key not in kept]:
-        del state.features[key]
+    for held in (state.features, state.aggregates):
+        for key in [key for key in held if key not in kept]:
+            del held[key]
     state.horizon_ms = max(state.horizon_ms, now_ms)
     new.evaluate_all(state, now_ms)
     # What the old program left here is no lower bound for the new one's deadlines.

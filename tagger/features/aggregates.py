@@ -1,18 +1,18 @@
 """`sum` and `count` over days and periods, `days_since`: kept in buckets of whole days or periods.
 
-State: `[[bucket, …], [value, …]]`, ascending; at most N buckets for `Nd` and `Nmo`, two for a period, one for
-`ever`. `days_since` keeps the day of the last match.
+A bucket is named by its first day. At most N of them for `Nd` and `Nmo`, two for a period, one for `ever`.
+`days_since` keeps the day of the last match.
 """
 
-from bisect import bisect_left
 from typing import Any
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
+from tagger.dayvalues import add_before, begin_day, drop_before, entries_ascending, entries_since
 from tagger.features.contract import Moment
 from tagger.features.stored import Stored, StoredFeature, WindowedFeature
 from tagger.features.windows import DayWindow
-from tagger.state import CustomerState
+from tagger.state import Aggregate, CustomerState
 
 
 class DayAggregate(WindowedFeature):
@@ -25,6 +25,7 @@ class DayAggregate(WindowedFeature):
     def __init__(self, stored: Stored, *, field: str | None, window: DayWindow) -> None:
         super().__init__(stored, window)
         self._field = field
+        self._is_daily = window.kind == "days"
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         if self._where is not None and self._where(event) is not True:
@@ -32,49 +33,56 @@ class DayAggregate(WindowedFeature):
         amount = 1 if self._field is None else getattr(event, self._field)
         if amount is None:
             return False
-        window = self._window
-        bucket = day if window.kind == "days" else window.bucket(day)
-        slot = state.features.get(self.key)
-        if slot is None:
-            slot = state.features[self.key] = [[], []]
-        buckets, values = slot
-        if buckets and buckets[-1] == bucket:
-            values[-1] += amount
-            return True
-        if window.kind != "ever":
-            kept = window.kept_from(moment.today)
-            if bucket < kept:
-                return False
-            while buckets and buckets[0] < kept:
-                del buckets[0], values[0]
-        if not buckets or bucket > buckets[-1]:
-            buckets.append(bucket)
-            values.append(amount)
-            return True
-        index = bisect_left(buckets, bucket)
-        if index < len(buckets) and buckets[index] == bucket:
-            values[index] += amount
+        bucket = day if self._is_daily else self._window.bucket(day)
+        held = state.aggregates.get(self.key)
+        if held is None:
+            state.aggregates[self.key] = Aggregate(bucket, bucket, amount, total=amount)
+        elif bucket == held.last:
+            held.value += amount
+            held.total += amount
         else:
-            buckets.insert(index, bucket)
-            values.insert(index, amount)
+            return self._add_elsewhere(held, bucket, amount, moment.today)
+        return True
+
+    def _add_elsewhere(self, held: Aggregate, bucket: int, amount: int, today: int) -> bool:
+        """Add to another bucket than the last; False for one that is no longer needed."""
+        kept = self._window.kept_from(today)
+        if bucket < kept:
+            return False
+        if bucket > held.last:
+            begin_day(held, bucket, amount)
+        else:
+            add_before(held, bucket, amount)
+        held.total += amount
+        if held.first < kept:
+            held.total -= drop_before(held, kept)
         return True
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        slot = state.features.get(self.key)
-        if slot is None:
+        held = state.aggregates.get(self.key)
+        if held is None:
             return 0
-        buckets, values = slot
         first, end = self._window.span(moment.today)
-        if buckets and buckets[0] >= first and buckets[-1] < end:
-            return sum(values)
-        return sum(value for bucket, value in zip(buckets, values, strict=True) if first <= bucket < end)
+        if held.last >= end:
+            return sum(value for bucket, value in entries_since(held, first) if bucket < end)
+        if held.last < first:
+            return 0
+        total = held.total
+        if held.first < first:
+            for bucket, value in entries_ascending(held):
+                if bucket >= first:
+                    break
+                total -= value
+        return total
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
-        slot = state.features.get(self.key)
-        if slot is None:
+        held = state.aggregates.get(self.key)
+        if held is None:
             return None
         window = self._window
-        for bucket in slot[0]:  # ascending, and so are their turns
+        if self._is_daily and held.first + window.count > evaluated_day:
+            return self._calendar.start_ms(held.first + window.count)
+        for bucket, _ in entries_ascending(held):  # ascending, and so are their turns
             day = window.leaves_on(bucket)
             if day is not None and window.previous and day <= evaluated_day:
                 day = window.leaves_on(day)

@@ -9,10 +9,11 @@ The opening balance of an account is what its earliest transaction by (`occurred
 `balance_after` implies; it reaches back without end. It may be learned late, and then moves every closing.
 """
 
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Sequence
 
 from schemas.journal import Transaction
+from tagger.dayvalues import add_before, begin_day, drop_before, entries_since
 from tagger.state import KEPT_DAYS, MAX_ACCOUNTS, MAX_EARLY, MAX_FLOWS, Account, CustomerState, Flow, Series
 
 ASSET_TYPES = ("current", "term", "wealth")
@@ -44,10 +45,14 @@ def book(state: CustomerState, transaction: Transaction, day: int, flows_since_m
     series = state.series.get(account_type)
     if series is None:
         series = state.series[account_type] = Series()
-    opening_moved = _settle(state, transaction, moved)
-    if opening_moved:
+    account = state.accounts.get(f"{account_type}:{transaction.account_id}")
+    if account is None or account.anchor_ms is None or transaction.occurred_ms <= account.anchor_ms:
+        opening_moved = _settle(state, transaction, moved)
         series.base_fen += opening_moved
         series.total_fen += opening_moved
+    else:
+        account.moved_fen += moved
+        _reconcile(account, transaction)
     add_flow(series, day, moved)
     assets_fen = 0 if account_type == "loan" else moved
     if transaction.own_transfer:
@@ -74,18 +79,31 @@ def _settle(state: CustomerState, transaction: Transaction, moved: int) -> int:
         account = state.accounts[key] = Account()
     account.moved_fen += moved
     before = account.opening_fen
-    _anchor(account, transaction, moved)
-    account.latest_ms = max(account.latest_ms, transaction.occurred_ms)
+    if account.anchor_ms is not None and _mark(transaction) > (account.anchor_ms, account.anchor_id):
+        _reconcile(account, transaction)
+    else:
+        _anchor(account, transaction, moved)
+        account.latest_ms = max(account.latest_ms, transaction.occurred_ms)
     return account.opening_fen - before
 
 
-def _anchor(account: Account, transaction: Transaction, moved: int) -> None:
-    """Fix the opening balance anew where this transaction comes before all that state theirs."""
-    mark, stated = (transaction.occurred_ms, transaction.event_id), transaction.balance_after_fen
-    if account.anchor_ms is not None and mark > (account.anchor_ms, account.anchor_id):
-        if stated is not None and transaction.occurred_ms >= account.latest_ms:
+def _mark(transaction: Transaction) -> tuple[int, str]:
+    return transaction.occurred_ms, transaction.event_id
+
+
+def _reconcile(account: Account, transaction: Transaction) -> None:
+    """Hold what the latest transaction states against the balance computed."""
+    occurred_ms, stated = transaction.occurred_ms, transaction.balance_after_fen
+    if occurred_ms >= account.latest_ms:
+        account.latest_ms = occurred_ms
+        if stated is not None:
             account.drift_fen = stated - account.opening_fen - account.moved_fen
-    elif stated is not None:
+
+
+def _anchor(account: Account, transaction: Transaction, moved: int) -> None:
+    """Fix the opening balance anew: this transaction comes before all that state theirs."""
+    mark, stated = _mark(transaction), transaction.balance_after_fen
+    if stated is not None:
         earlier = [flow for flow in account.early if flow[:2] < mark]
         account.opening_fen = stated - account.early_fen - sum(flow[2] for flow in earlier) - moved
         account.anchor_ms, account.anchor_id = mark
@@ -100,27 +118,17 @@ def _anchor(account: Account, transaction: Transaction, moved: int) -> None:
 
 def add_flow(series: Series, day: int, fen: int) -> None:
     """Add a net flow of `day`; one older than all kept days moves every closing kept."""
-    days, nets = series.days, series.nets
     series.total_fen += fen
-    if days and days[-1] == day:
-        nets[-1] += fen
-        return
-    if not days or day > days[-1]:
-        days.append(day)
-        nets.append(fen)
-        while days[0] < day - KEPT_DAYS:
-            del days[0]
-            series.base_fen += nets.pop(0)
-        return
-    if day < days[-1] - KEPT_DAYS:
+    if day == series.last:
+        series.value += fen
+    elif day > series.last:
+        begin_day(series, day, fen)
+        if series.first < day - KEPT_DAYS:
+            series.base_fen += drop_before(series, day - KEPT_DAYS)
+    elif day < series.last - KEPT_DAYS:
         series.base_fen += fen
-        return
-    index = bisect_left(days, day)
-    if days[index] == day:
-        nets[index] += fen
     else:
-        days.insert(index, day)
-        nets.insert(index, fen)
+        add_before(series, day, fen)
 
 
 def _remember_flow(state: CustomerState, flow: Flow, since_ms: int) -> None:
@@ -146,24 +154,18 @@ def balance(state: CustomerState, measure: str) -> int:
     total_fen = 0
     series = state.series
     for part in PARTS[measure]:
-        if part in series:
-            total_fen += series[part].total_fen
+        held = series.get(part)
+        if held is not None:
+            total_fen += held.total_fen
     return total_fen
 
 
 def closing_sum(series: Series, first: int, end: int) -> int:
     """Sum of the closings of the days from `first` up to, not including, `end`."""
-    days, nets = series.days, series.nets
-    before_end = series.total_fen
-    index = len(days) - 1
-    while index >= 0 and days[index] >= end:
-        before_end -= nets[index]
-        index -= 1
     # Closing of the last day over all days, less each flow over the days before its own.
-    result = before_end * (end - first)
-    while index >= 0 and days[index] > first:
-        result -= nets[index] * (days[index] - first)
-        index -= 1
+    result = series.total_fen * (end - first)
+    for day, net in entries_since(series, first + 1):
+        result -= net * ((day if day < end else end) - first)
     return result
 
 
@@ -177,9 +179,7 @@ def closings(parts: Sequence[Series], first: int, end: int) -> list[tuple[int, i
     flows: dict[int, int] = {}
     for series in parts:
         level += series.total_fen
-        for day, net in zip(reversed(series.days), reversed(series.nets), strict=True):
-            if day <= first:
-                break
+        for day, net in entries_since(series, first + 1):
             level -= net
             if day < end:
                 flows[day] = flows.get(day, 0) + net
@@ -190,6 +190,11 @@ def closings(parts: Sequence[Series], first: int, end: int) -> list[tuple[int, i
     return levels
 
 
+def first_movement(parts: Sequence[Series], after: int) -> int | None:
+    """The earliest day after `after` on which any of the series moved."""
+    return min((found[0][0] for series in parts if (found := entries_since(series, after + 1))), default=None)
+
+
 def last_movement(parts: Sequence[Series]) -> int | None:
     """The latest day on which any of the series moved."""
-    return max((series.days[-1] for series in parts if series.days), default=None)
+    return max((series.last for series in parts if series.last), default=None)

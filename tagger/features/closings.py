@@ -8,7 +8,7 @@ from typing import Any
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from schemas.money import divide_half_away
-from tagger.features.balances import balance, closing_sum, closings, last_movement, parts_of
+from tagger.features.balances import balance, closing_sum, closings, first_movement, last_movement, parts_of
 from tagger.features.contract import Moment
 from tagger.features.windows import DayWindow
 from tagger.state import CustomerState
@@ -67,9 +67,9 @@ class ExtremeBalance(_OverClosings):
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         first = self._window.span(evaluated_day)[0]
-        moved = [day for series in parts_of(state, self._measure) for day in series.days if day > first]
+        moved = first_movement(parts_of(state, self._measure), first)
         # The level before a movement leaves when the window begins on the movement's day.
-        return self._calendar.start_ms(min(moved) + self._window.count - 1) if moved else None
+        return None if moved is None else self._calendar.start_ms(moved + self._window.count - 1)
 
 
 class Balance:

@@ -19,8 +19,8 @@ from tagger.printing import Print
 from tagger.state import CustomerState, RuleState
 
 
-class Occasion(msgspec.Struct, gc=False):
-    """One evaluation of a customer's rules: after a record, or at a deadline.
+class Occasion(Moment, gc=False):
+    """The moment of one evaluation of a customer's rules: after a record, or at a deadline.
 
     Attributes:
         event: the record; None at a deadline.
@@ -30,7 +30,6 @@ class Occasion(msgspec.Struct, gc=False):
         changed: bits of the features whose value may have changed; all at a deadline.
     """
 
-    moment: Moment
     event: CustomerEvent | None = None
     day: int = 0
     late: bool = False
@@ -39,7 +38,7 @@ class Occasion(msgspec.Struct, gc=False):
 
     def is_past(self, end_ms: int) -> bool:
         """Whether a time that includes its end is over: a deadline comes after all that occurred at it."""
-        now_ms = self.moment.now_ms
+        now_ms = self.now_ms
         return now_ms > end_ms or (self.event is None and now_ms == end_ms)
 
 
@@ -103,9 +102,7 @@ class RuleTerms:
     def is_valid(self, occasion: Occasion) -> bool:
         """Whether the rule is in its validity."""
         first, last = self.valid
-        return (first is None or occasion.moment.now_ms >= first) and not (
-            last is not None and occasion.is_past(last)
-        )
+        return (first is None or occasion.now_ms >= first) and not (last is not None and occasion.is_past(last))
 
 
 class Evaluation(msgspec.Struct, gc=False):
@@ -125,13 +122,13 @@ class Evaluation(msgspec.Struct, gc=False):
 
     @property
     def now_ms(self) -> int:
-        return self.occasion.moment.now_ms
+        return self.occasion.now_ms
 
     def is_warming(self) -> bool:
         """Whether an unknown may be unknown only because of warming."""
         context = self.context
         return bool(context.warming) and any(
-            context.is_warming(feature, self.state, self.occasion.moment) for feature in self.terms.features
+            context.is_warming(feature, self.state, self.occasion) for feature in self.terms.features
         )
 
 

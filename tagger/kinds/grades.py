@@ -86,7 +86,7 @@ class GradedRule:
     silent: frozenset[str] = frozenset()
 
     def evaluate(self, state: CustomerState, occasion: Occasion, context: Context) -> None:
-        environment = context.measure(self.terms.features, state, occasion.moment)
+        environment = context.measure(self.terms.features, state, occasion)
         rule_state = state.rules.get(self.terms.name) or RuleState()
         turn = Turn(self.terms, rule_state, state, environment, occasion, context, self.grading)
         before = self.index(rule_state.computed or rule_state.level)
@@ -129,7 +129,7 @@ class GradedRule:
             return True
         name = self.levels[met] if met >= 0 else _NO_LEVEL
         if rule_state.pending != name or rule_state.since_ms is None:
-            rule_state.pending, rule_state.since_ms = name, occasion.moment.now_ms
+            rule_state.pending, rule_state.since_ms = name, occasion.now_ms
         if not occasion.is_past(rule_state.since_ms + self.terms.for_ms):
             return False
         rule_state.pending = rule_state.since_ms = None

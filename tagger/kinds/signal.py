@@ -48,7 +48,7 @@ class SignalRule:
         if self.after is None:
             if rule_state is None and self._is_ruled_out(state, occasion, context):
                 return
-            environment = context.measure(terms.features, state, occasion.moment)
+            environment = context.measure(terms.features, state, occasion)
             if rule_state is None:
                 if self.when.evaluate(environment) is not True:
                     return
@@ -60,7 +60,7 @@ class SignalRule:
                 if not opens_watch:
                     return
                 rule_state = RuleState()
-            environment = context.measure(terms.features, state, occasion.moment)
+            environment = context.measure(terms.features, state, occasion)
             if opens_watch:
                 open_watch(rule_state, state, occasion, self.within_ms, self.reads_retained)
             self._evaluate_watched(Evaluation(terms, rule_state, state, environment, occasion, context))
@@ -75,10 +75,9 @@ class SignalRule:
         """Whether the first `and` part is false already, which spares measuring what the others read."""
         if self.first is None or context.warming:
             return False
-        moment = occasion.moment
-        environment: Environment = [moment.today, None, *self.unmeasured]
+        environment: Environment = [occasion.today, None, *self.unmeasured]
         for place, feature in self.first_features:
-            environment[place] = feature.value(state, moment)
+            environment[place] = feature.value(state, occasion)
         return self.first.evaluate(environment) is False
 
     def _evaluate_plain(self, evaluation: Evaluation) -> None:

@@ -9,6 +9,7 @@ from driver import CORE, run
 from schemas.bankday import BankCalendar
 from schemas.events import MAX_INTEGER
 from schemas.scalars import MAX_AMOUNT_FEN, MAX_INSTANT_MS, MAX_MONEY_FEN, MIN_INSTANT_MS
+from tagger.dayvalues import begin_day
 from tagger.settings import CoreSettings
 from tagger.state import NEVER, CustomerState, Series, decode_due, decode_state, encode_state
 from tagger.view import project_customer
@@ -28,7 +29,10 @@ rules:
 
 
 def test_a_state_beyond_64_bits_is_written_and_read() -> None:
-    state = CustomerState(due_ms=5, series={"current": Series(total_fen=2**70)}, features={7: [[1], [-(2**80)]]})
+    series = Series(2, 2, 2**69, total_fen=2**70)
+    begin_day(series, 3, -(2**80))
+    begin_day(series, 4, 1)
+    state = CustomerState(due_ms=5, series={"current": series}, features={7: [[1], [-(2**80)]]})
     encoded = encode_state(state)
     assert decode_state(encoded) == state
     assert (decode_due(encoded), encode_state(decode_state(encoded))) == (5, encoded)

@@ -7,6 +7,7 @@ from builders import app, at, money, ticks
 from driver import run
 
 from schemas.bankday import BankCalendar
+from tagger.dayvalues import entries
 from tagger.features.balances import add_flow, closing_sum, closings
 from tagger.features.windows import DayWindow
 from tagger.settings import CoreSettings
@@ -63,12 +64,12 @@ def test_closings_by_hand() -> None:
     for when, fen in ((12, 50), (10, -30), (14, 7), (12, 1)):
         add_flow(series, when, fen)
     # 9: 100, 10 and 11: 70, 12 and 13: 121, 14: 128
-    assert (series.days, series.nets, series.total_fen) == ([10, 12, 14], [-30, 51, 7], 128)
+    assert (entries(series), series.total_fen) == ([(10, -30), (12, 51), (14, 7)], 128)
     assert [closing_sum(series, one, one + 1) for one in range(9, 16)] == [100, 70, 70, 121, 121, 128, 128]
     assert closing_sum(series, 9, 15) == 100 + 70 + 70 + 121 + 121 + 128
     assert closing_sum(series, 11, 13) == 70 + 121
     assert closings([series], 11, 14) == [(11, 70), (12, 121)]
-    assert closings([series, Series(total_fen=5, days=[12], nets=[5])], 9, 20) == [
+    assert closings([series, Series(12, 12, 5, total_fen=5)], 9, 20) == [
         (9, 100),
         (10, 70),
         (12, 126),
@@ -81,9 +82,9 @@ def test_movements_beyond_the_kept_days_move_what_stood_before() -> None:
     series = Series()
     add_flow(series, 1000, 5)
     add_flow(series, 1000 + KEPT_DAYS + 1, 7)
-    assert (series.base_fen, series.days, series.total_fen) == (5, [1000 + KEPT_DAYS + 1], 12)
+    assert (series.base_fen, entries(series), series.total_fen) == (5, [(1000 + KEPT_DAYS + 1, 7)], 12)
     add_flow(series, 999, 1)
-    assert (series.base_fen, series.days, series.total_fen) == (6, [1000 + KEPT_DAYS + 1], 13)
+    assert (series.base_fen, entries(series), series.total_fen) == (6, [(1000 + KEPT_DAYS + 1, 7)], 13)
 
 
 ANCHOR = "pack: p\nfeatures: {low: {low: assets, over: 9d}}\nrules: {any: {when: assets > 0}}\n"
