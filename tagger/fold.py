@@ -158,6 +158,8 @@ class Fold:
             if leaves_ms is not None and leaves_ms < due_ms:
                 due_ms = leaves_ms
         state.due_ms = due_ms
+        if context.gate is not None:
+            context.gate.apply(state, occasion, context)
 
     def pass_time(self, state: CustomerState, before_ms: int) -> bool:
         """Evaluate the deadlines earlier than `before_ms`, in order; True when there was one."""
@@ -168,7 +170,9 @@ class Fold:
                 return passed
             passed = True
             due_ms = state.due_ms
+            self.context.known_ms = before_ms
             self.evaluate_all(state, due_ms)
+            self.context.known_ms = None
             state.horizon_ms = due_ms + 1
 
     def evaluate_all(self, state: CustomerState, now_ms: int) -> None:
@@ -178,6 +182,8 @@ class Fold:
         occasion = Occasion(now_ms, self._calendar.day_of(now_ms))
         for rule in self.program.rules:
             rule.evaluate(state, occasion, self.context)
+        if self.context.gate is not None:
+            self.context.gate.apply(state, occasion, self.context)
 
     def settle(self, state: CustomerState) -> None:
         """Make `due_ms` exact: the first instant from the horizon on at which something may change by itself."""
@@ -198,4 +204,8 @@ class Fold:
             full_ms = self._calendar.start_ms(full_day)
             if state.created < activation and horizon_ms <= full_ms < due_ms:
                 due_ms = full_ms
+        if state.contacts is not None:
+            release_ms = state.contacts.next_release(horizon_ms)
+            if release_ms is not None and release_ms < due_ms:
+                due_ms = release_ms
         state.due_ms = due_ms

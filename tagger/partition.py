@@ -218,6 +218,7 @@ class Batch:
             self.size_bytes += len(encoded)
             self._tags.append((customer_id, encoded))
         self.context.tags.clear()
+        self.context.gated = 0
 
     # Time
 

@@ -19,6 +19,7 @@ import msgspec
 from schemas.journal import Attributes
 from schemas.tags import HeldReason, Printed
 from tagger.dayvalues import DayValues
+from tagger.policy.contacts import Contacts
 
 STATE_VERSION = 2
 # Two whole years and the lateness: `year` with `previous` on 31 December looks back 731 days.
@@ -178,6 +179,7 @@ class CustomerState(msgspec.Struct, array_like=True):
         seen: remembered events, oldest first, packed (tagger.dedupe).
         forgotten: hashes dropped for want of room before their time.
         features: state of each feature, by the hash of its definition; sums by day stand in `aggregates`.
+        contacts: pushes counted and tags held back by the contact policy, None while there are none.
     """
 
     version: int = STATE_VERSION
@@ -197,6 +199,7 @@ class CustomerState(msgspec.Struct, array_like=True):
     attributes: Attributes | None = None
     profile_ms: int = -NEVER
     profile_id: str = ""
+    contacts: Contacts | None = None
 
 
 class _Due(msgspec.Struct, array_like=True):

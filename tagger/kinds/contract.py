@@ -150,6 +150,13 @@ class Rule(Protocol):
         """The earliest of the rule's own timers, not before the customer's horizon."""
 
 
+class Gate(Protocol):
+    """What every tag passes after the rules: the contact policy (rulebook.md §5)."""
+
+    def apply(self, state: CustomerState, occasion: Occasion, context: "Context") -> None:
+        """Decide whether what the rules have just given off may be pushed, and release what was held."""
+
+
 @dataclass(slots=True)
 class Context:
     """What the rules of one program share while a customer is evaluated.
@@ -159,6 +166,9 @@ class Context:
         warming: features still warming for customers seen before them: key → (activation, first exact day).
         recorded: no tag may be pushed.
         tags: where tag events are put.
+        gate: what they pass; None where nothing is held back.
+        gated: how many of `tags` have passed it.
+        known_ms: while deadlines are passed, the time up to which they are; before it, nothing is known.
     """
 
     calendar: BankCalendar
@@ -167,6 +177,9 @@ class Context:
     recorded: bool = True
     warming: dict[int, tuple[int, int]] = field(default_factory=dict)
     tags: list[TagEvent] = field(default_factory=list)
+    gate: Gate | None = None
+    gated: int = 0
+    known_ms: int | None = None
 
     def is_warming(self, feature: Feature, state: CustomerState, moment: Moment) -> bool:
         """Whether a feature, or one it is derived from, has not seen its whole window of this customer yet."""
