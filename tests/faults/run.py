@@ -1,0 +1,240 @@
+"""One run: start everything, let the storm strike, let it come to rest, judge."""
+
+import asyncio
+import platform
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiokafka.errors import KafkaError
+from pipeline import Pipeline
+from redis_server import RedisServer
+
+from streams.clients import UnreachableError
+from streams.settings import Settings
+from streams.topics import create
+
+from .bank import PACKS, stream
+from .feed import Feed
+from .fleet import Fleet
+from .plan import Plan
+from .servers import Cluster
+from .storm import Storm, Struck, recoveries
+from .tag_watch import TagWatch
+from .verdict import hidden, look_at, problems
+from .view import read_redis
+
+RECOVERY_GRACE_SECONDS = 5.0
+"""Beyond the session timeout, within which 95 of 100 partitions of a killed worker have their next tag."""
+_START_SECONDS = 180.0
+_SETTLE_TRIES = 3
+_TRANSACTION_TIMEOUT_MS = 8000
+
+
+@dataclass
+class Result:
+    """What came of a run.
+
+    Attributes:
+        problems: what is not as it must be; empty when all is well.
+        alone, overlapped: seconds from a kill to the first tag of each partition, see `storm.recoveries`.
+        hits: how often each fail-point was reached; `acted`: how often one did something.
+    """
+
+    plan: Plan
+    folder: Path
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    struck: list[Struck] = field(default_factory=list)
+    alone: list[float] = field(default_factory=list)
+    overlapped: list[float] = field(default_factory=list)
+    hits: Counter[str] = field(default_factory=Counter)
+    armed: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+    fates: Counter[str] = field(default_factory=Counter)
+    figures: dict[str, object] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+async def run(plan: Plan, planted: str = "") -> Result:
+    """Run a plan.
+
+    Args:
+        planted: a bug of `mutants.planted` that every worker runs with.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"tagger-faults-{plan.seed}-"))
+    result = Result(plan, folder)
+    with _timed(result, "servers"):
+        servers = Cluster(plan.nodes)
+    with servers as cluster, RedisServer() as redis:
+        settings = _settings(plan, cluster.bootstrap, redis.url, folder)
+        await create(settings)
+        fleet = Fleet(settings, folder, planted)
+        try:
+            await _run(plan, settings, cluster, redis, fleet, result)
+        finally:
+            fleet.close()
+    return result
+
+
+def _settings(plan: Plan, bootstrap: str, redis_url: str, folder: Path) -> Settings:
+    rules = folder / "rules"
+    rules.mkdir()
+    for name, text in PACKS[0].items():
+        (rules / name).write_text(text, encoding="utf-8")
+    return Settings(
+        bootstrap=bootstrap,
+        redis_url=redis_url,
+        topic_prefix="faults.",
+        app="faults",
+        rules=rules,
+        clock="events",
+        partitions=plan.partitions,
+        replication=plan.nodes,
+        tick_seconds=0.5,
+        session_timeout_ms=int(plan.session_seconds * 1000),
+        transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+        batch_records=500,
+        fetch_bytes=200_000,
+        # a partition that was held up for a minute lies days behind in this bank, and no repeat may be forgotten
+        dedupe_days=60,
+        dedupe_count=128,
+    )
+
+
+async def _run(
+    plan: Plan, settings: Settings, cluster: Cluster, redis: RedisServer, fleet: Fleet, result: Result
+) -> None:
+    pipeline = Pipeline(settings, result.folder)
+    feed = Feed(settings, stream(plan.seed, plan.events, plan.partitions), plan.events)
+    watch = TagWatch(settings)
+    for _ in range(plan.workers):
+        fleet.start()
+    watching = asyncio.create_task(watch.run())
+    supervising = asyncio.create_task(fleet.supervise())
+    feeding = asyncio.create_task(feed.run())
+    storm = Storm(plan, settings, cluster, redis, fleet, feed, watch)
+    result.struck, result.notes = storm.struck, storm.notes
+    tasks = (watching, supervising, feeding)
+    try:
+        with _timed(result, "first take-over"):
+            await _first(asyncio.create_task(_until_settled(fleet)), *tasks)
+        with _timed(result, "storm"):
+            await _first(asyncio.create_task(storm.run()), watching, supervising)
+        with _timed(result, "drain"):
+            await feeding
+            await _settle(pipeline)
+            supervising.cancel()
+            await asyncio.gather(*(fleet.leave(worker) for worker in list(fleet.workers)))
+        result.figures["max RSS of a worker in MB"] = max((0, *fleet.peaks_mb))
+        with _timed(result, "verdict"):
+            await _judge(plan, pipeline, redis, fleet, watch, result)
+    except UnrestError as error:
+        result.problems.append(str(error))
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+    _count(result, fleet, storm)
+
+
+class UnrestError(Exception):
+    """It did not come to rest."""
+
+
+async def _first(work: "asyncio.Task[None]", *others: "asyncio.Task[None]") -> None:
+    """Wait for some work, or for what must not end before it."""
+    await asyncio.wait((work, *others), return_when=asyncio.FIRST_COMPLETED)
+    for other in others:
+        if other.done() and not work.done():
+            work.cancel()
+            other.result()
+            raise RuntimeError(f"ended too early: {other}")
+    await work
+
+
+async def _until_settled(fleet: Fleet) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not fleet.is_settled():
+        if time.monotonic() > deadline:
+            raise UnrestError(f"the workers had not taken over everything within {_START_SECONDS:.0f} s")
+        await asyncio.sleep(0.2)
+
+
+async def _settle(pipeline: Pipeline) -> None:
+    for _ in range(_SETTLE_TRIES):
+        try:
+            await pipeline.settle()
+        except (UnreachableError, KafkaError, TimeoutError):
+            continue
+        except AssertionError as error:
+            raise UnrestError(f"{error}") from error
+        return
+    raise UnrestError("the brokers did not answer when everything should come to rest")
+
+
+async def _judge(
+    plan: Plan, pipeline: Pipeline, redis: RedisServer, fleet: Fleet, watch: TagWatch, result: Result
+) -> None:
+    deadline = time.monotonic() + 3 * _TRANSACTION_TIMEOUT_MS / 1000
+    while open_ones := await hidden(pipeline):
+        if time.monotonic() > deadline:
+            result.problems.append(f"transactions that never end hide the ends of {open_ones}")
+            break
+        await asyncio.sleep(0.5)
+    await asyncio.sleep(1.0)  # the live listener polls
+    left = await look_at(pipeline, read_redis(redis.url), watch.heard)
+    result.problems += problems(left, stream(plan.seed, plan.events, plan.partitions))
+    for fates in left.seen.fates().values():
+        result.fates.update(applied=fates.applied, duplicate=fates.duplicate, late=fates.late)
+    result.fates["dead letters"] = len(left.seen.dead_letters)
+    result.fates["control"] = sum(one.ingested.control for one in left.seen.inputs.values())
+    result.figures |= {
+        "input offsets": sum(one.end for one in left.seen.inputs.values()),
+        "journal records": sum(len(log) for log in left.seen.journal.values()),
+        "committed tags": sum(one.count for one in left.tags),
+        "customers": len(left.seen.customers()),
+        "Redis keys": len(left.keys),
+    }
+
+
+def _count(result: Result, fleet: Fleet, storm: Storm) -> None:
+    result.alone, result.overlapped = recoveries(storm.struck, result.plan.session_seconds)
+    result.hits = fleet.hit_counts()
+    for ending in fleet.endings:
+        result.endings[f"{ending.code} {ending.error}".strip()] += 1
+        if ending.armed:
+            result.armed[ending.armed.partition("@")[0]] += 1
+    for ending in fleet.unexplained():
+        result.problems.append(
+            f"worker {ending.worker} ended by itself: exit code {ending.code}, {ending.error or 'no last words'}; "
+            f"see worker-{ending.worker:03d}.log"
+        )
+    most = result.plan.session_seconds + RECOVERY_GRACE_SECONDS
+    if result.alone and (found := percentile(result.alone, 95)) > most:
+        result.problems.append(f"kill to first tag: expected a p95 of at most {most:.1f} s, found {found:.1f} s")
+
+
+def percentile(values: list[float], share: int) -> float:
+    """The smallest value that at least `share` in a hundred do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
+
+
+@contextmanager
+def _timed(result: Result, what: str) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        result.seconds[what] = time.monotonic() - began
+
+
+def machine() -> str:
+    """What this ran on."""
+    return f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
