@@ -35,12 +35,18 @@ def print_plain(value: Any) -> Printed:
     return value  # type: ignore[no-any-return]
 
 
+def print_list(value: Any) -> Printed:
+    """The words or dates of a profile's list, one after the other."""
+    return ", ".join(item if isinstance(item, str) else str(print_date(item)) for item in value)
+
+
 _PRINTS: dict[Type, Print] = {
     Type.MONEY: print_money,
     Type.NUMBER: print_number,
     Type.DATE: print_date,
     Type.TEXT: print_plain,
     Type.BOOLEAN: print_plain,
+    Type.LIST: print_list,
 }
 
 
