@@ -9,12 +9,12 @@ EVENTS ?= 20000
 SEEDS ?= 1-1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test lint format bench kafka simulate docs lock clean
+.PHONY: help demo install test lint format bench kafka simulate faults faults-long docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
-		printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name what; do \
+		printf '  make %-11s %s\n' "$$name" "$$what"; done
 
 demo: .venv/demo.stamp ## an embedded broker, a simulated bank and its tags on the screen (EVENTS=20000)
 	@$(BIN)/tagger demo --events $(EVENTS)
@@ -43,6 +43,13 @@ kafka: .venv/dev.stamp ## a real Kafka in the foreground (KAFKA_PORT=9092 for a 
 
 simulate: .venv/dev.stamp ## the whole pipeline on simulated servers, seed by seed (SEEDS=1-1000)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --keep-going
+
+faults: .venv/dev.stamp ## twenty kills and as many other faults on real servers, judged (SEED=7)
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+
+faults-long: .venv/dev.stamp ## two hundred kills over a million events, with a page under docs/reliability (SEED=7)
+	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) --kills 200 --events 1000000 \
+		--report docs/reliability/$$(date -u +%F).md
 
 docs: .venv/dev.stamp ## write the generated pages under docs again
 	$(BIN)/python -m tools.docs

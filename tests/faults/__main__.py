@@ -3,6 +3,7 @@ strike the same plan again."""
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import time
@@ -29,6 +30,7 @@ def main() -> int:
     options = parser.parse_args()
     seed = int(time.time()) if options.seed is None else options.seed
     plan = draw(seed, options.kills, options.events, nodes=options.nodes, workers=options.workers)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers that are away are the point
     try:
         result = asyncio.run(run(plan, options.plant))
     except MissingPartError as error:

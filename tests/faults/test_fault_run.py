@@ -1,0 +1,58 @@
+"""Fault runs on real servers: the short one, and one whose workers have a bug that must not pass."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kafka_broker import KafkaBroker
+from redis_server import RedisServer
+
+from faults.plan import draw
+from faults.report import command, section, write
+from faults.run import Result, run
+from streams import failpoints
+
+pytestmark = [pytest.mark.kafka, pytest.mark.redis]
+
+SHORT_SECONDS = 900
+"""Ten minutes on two free cores; the test shares them."""
+
+
+@pytest.fixture(autouse=True)
+def parts(own_kafka: Callable[[], KafkaBroker], own_redis: Callable[[], RedisServer]) -> None:
+    """Skip, or in CI fail, where a server is missing."""
+    own_kafka().close()
+    own_redis().close()
+
+
+async def struck(seed: int, kills: int, events: int, *, only_kills: bool = False, planted: str = "") -> Result:
+    plan = draw(seed, kills, events)
+    if only_kills:
+        faults = [dataclasses.replace(fault, armed="") for fault in plan.faults if fault.kind == "kill"]
+        plan = dataclasses.replace(plan, faults=tuple(faults))
+    return await run(plan, planted)
+
+
+@pytest.mark.timeout(SHORT_SECONDS)
+async def test_twenty_kills_and_more_leave_no_trace(tmp_path: Path) -> None:
+    result = await struck(4, 20, 100_000)
+    assert not result.problems, f"{section(result)}\nlogs: {result.folder}\nagain: {command(result)}"
+    kinds = {one.kind for one in result.struck}
+    assert kinds >= {"kill", "pause", "join", "broker-kill", "redis-kill", "redis-flush", "aborted", "open"}
+    assert len(result.alone) + len(result.overlapped) >= 20
+    assert sum(result.fates[fate] for fate in ("applied", "duplicate", "late", "dead letters")) == 100_000
+    assert set(result.hits) <= set(failpoints.REGISTRY)
+    write(result, tmp_path / "page.md")
+    assert "20 kills, 100,000 events, seed 4: green" in (tmp_path / "page.md").read_text()
+    shutil.rmtree(result.folder)
+
+
+@pytest.mark.mutant
+@pytest.mark.timeout(400)
+async def test_workers_that_forget_deadlines_on_restore_do_not_pass() -> None:
+    result = await struck(1, 3, 6000, only_kills=True, planted="deadline_lost_on_restore")
+    assert any("customers differ" in problem for problem in result.problems), result.problems
+    assert "**" in section(result)
+    shutil.rmtree(result.folder)
