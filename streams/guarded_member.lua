@@ -1,22 +1,16 @@
--- Puts customers into one rule's set, or takes them out, each unless a newer version did so before.
---
--- KEYS: the rule's sorted set, then the guard of each customer in it (same hash slot).
--- ARGV: seconds a guard is kept, then for each customer: version, customer id, opening time in epoch milliseconds
--- or "" to take it out.
--- Returns how many were written; for the others a newer version stands there.
+-- Puts customers of one partition into one rule's set, or takes them out, if the set is fenced for this very writer.
+-- KEYS: the rule's sorted set, its epochs. ARGV: partition, epoch, then for each customer: its id, and the opening
+-- time in epoch milliseconds or "" to take it out.
+-- Returns 0, and changes nothing, when another epoch stands there, or none: the set was lost.
 
-local written = 0
-for i = 2, #KEYS do
-  local at = (i - 2) * 3 + 2
-  local version, customer, opened = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  if tonumber(version) >= tonumber(redis.call("GET", KEYS[i]) or "-1") then
-    redis.call("SET", KEYS[i], version, "EX", ARGV[1])
-    if opened == "" then
-      redis.call("ZREM", KEYS[1], customer)
-    else
-      redis.call("ZADD", KEYS[1], opened, customer)
-    end
-    written = written + 1
+if redis.call("HGET", KEYS[2], ARGV[1]) ~= ARGV[2] then
+  return 0
+end
+for i = 3, #ARGV, 2 do
+  if ARGV[i + 1] == "" then
+    redis.call("ZREM", KEYS[1], ARGV[i])
+  else
+    redis.call("ZADD", KEYS[1], ARGV[i + 1], ARGV[i])
   end
 end
-return written
+return 1

@@ -1,9 +1,9 @@
 """PROJECT: the changelog, partition by partition, into the view in Redis.
 
 Redis is no part of any decision and of no transaction. A fetch is decoded, reduced to the last record of each
-customer, written behind its version guards (`streams.redis_view`), and only then committed as the group's
-offset; reading a fetch twice is harmless. While Redis is down this waits and tries again, the lag grows, and
-nothing else notices.
+customer, written behind its epoch and version (`streams.redis_view`), and only then committed as the group's
+offset; reading a fetch twice is harmless. After a write that failed nobody knows what arrived, so the partition is
+taken over anew; while Redis is down that waits and tries again, the lag grows, and nothing else notices.
 
 The view is complete up to the offset in `tagger:meta`. Where that says less than the group's offset, or nothing,
 or more than the changelog holds, Redis was wiped or set back, or the changelog was made anew: everything of the
@@ -13,11 +13,12 @@ partition is deleted and written again from the changelog's beginning.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
 
 from aiokafka import ConsumerRecord, TopicPartition
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from schemas.bankday import BankCalendar
 from streams import failpoints
@@ -31,7 +32,6 @@ from streams.unit import OutcomeUnknownError, UnitOfWork, transactional_id
 from tagger.view import project_customer
 
 log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
 
 RETRY_SECONDS = (0.1, 5.0)
 """Least and most between two tries while Redis does not answer; doubled each time."""
@@ -87,25 +87,26 @@ class ProjectTask:
             self._settings.redis_url,
             socket_timeout=_REDIS_TIMEOUT_SECONDS,
             socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # what failed may still arrive: again only under another epoch
         )
-        self._view = view = RedisView(self._redis, counts[self._tp.topic])
+        self._view = view = RedisView(self._redis, self._settings.app, self._tp.partition, counts[self._tp.topic])
         committed = await committed_offsets(self._settings, self._group, [self._tp])
         group_offset = committed[self._tp].offset if self._tp in committed else None
+        await self._once_redis_answers(lambda: self._take(view, group_offset))
+        return self._position
+
+    async def _take(self, view: RedisView, group_offset: int | None) -> None:
         # In this order none lies beyond the next, though an owner newer than us may go on meanwhile.
-        applied = await self._once_redis_answers(lambda: view.applied(self._tp.partition))
+        applied = await view.take()
         start, end = (await offset_ranges(self._settings, [self._tp]))[self._tp]
         if applied is None or group_offset is None or not max(start, group_offset) <= applied <= end:
             self._log(logging.WARNING, "view rebuilt", applied=applied, committed=group_offset, end=end)
-            await self._once_redis_answers(lambda: self._rebuild(view, start))
+            await view.clear()
+            if failpoints.armed:
+                await failpoints.reach("project.after-clear")
+            await view.begin(start)
             applied = start
         self._position, self._told = applied, group_offset
-        return applied
-
-    async def _rebuild(self, view: RedisView, start: int) -> None:
-        await view.clear(self._tp.partition)
-        if failpoints.armed:
-            await failpoints.reach("project.after-clear")
-        await view.begin(self._tp.partition, start)
 
     async def process(self, records: Sequence[ConsumerRecord]) -> None:
         """Write one fetch, then commit its end."""
@@ -114,14 +115,11 @@ class ProjectTask:
         assert view is not None, "take_over() comes before process()"
         last = {record.key: record for record in records if not (record.key or RESERVED).startswith(RESERVED)}
 
-        def write() -> Awaitable[None]:
-            # Decoded as they are written: a whole fetch at once would hold up the loop, and decide beside us.
-            rows = (self._row(record) for record in last.values())
-            return view.write(self._tp.partition, rows, self._position, end)
-
         if failpoints.armed:
             await failpoints.reach("project.before-write")
-        await self._once_redis_answers(write)
+        # Decoded as they are written: a whole fetch at once would hold up the loop, and decide beside us.
+        rows = (self._row(record) for record in last.values())
+        await self._once(view.write(rows, self._position, end))
         if failpoints.armed:
             await failpoints.reach("project.after-write")
         self._position = end
@@ -142,7 +140,7 @@ class ProjectTask:
         """Notice a Redis that was wiped while nothing was being written, and tell the group what it missed."""
         view = self._view
         assert view is not None, "take_over() comes before idle()"
-        await self._once_redis_answers(lambda: view.write(self._tp.partition, [], self._position, self._position))
+        await self._once(view.write([], self._position, self._position))
         if self._told != self._position:  # a commit failed after its write: lag would be seen where none is
             await self._tell_group()
 
@@ -151,11 +149,21 @@ class ProjectTask:
             await self._redis.aclose()
         await self._unit.close()
 
-    async def _once_redis_answers(self, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def _once(self, writing: Awaitable[None]) -> None:
+        """Write under the epoch at hand, which one failure ends."""
+        try:
+            await writing
+        except ViewLostError as error:
+            raise OutcomeUnknownError(str(error)) from error
+        except _PASSING as error:
+            raise OutcomeUnknownError(f"Redis did not answer: {type(error).__name__}") from error
+
+    async def _once_redis_answers(self, take: Callable[[], Awaitable[None]]) -> None:
+        """Take the view over, under a new epoch at each try."""
         delay, most = RETRY_SECONDS
         while True:
             try:
-                return await work()
+                return await take()
             except ViewLostError as error:
                 raise OutcomeUnknownError(str(error)) from error
             except _PASSING as error:

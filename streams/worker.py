@@ -1,8 +1,8 @@
 """The worker process: some or all of the three stages, from start to exit code.
 
 Exit codes: 0 told to stop, and everything came to rest; 1 a fault, such as an exception in the fold, after which
-nothing was committed; 2 the topics or the rule packs are not what they must be; 3 no broker at the start. A
-broker that goes away later is waited for.
+nothing was committed; 2 the topics, the rule packs or the Redis database are not what they must be; 3 no broker at
+the start. A broker that goes away later is waited for.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from streams.fetch import InputLostError
 from streams.heartbeat import beat
 from streams.logs import describe, tell
 from streams.ownership import Stage, StageName
+from streams.redis_view import ForeignViewError
 from streams.restore import HangingTransactionError
 from streams.settings import Settings
 from streams.topics import CO_PARTITIONED, check
@@ -57,6 +58,7 @@ the middle of batches (53,000 events a second against 42,000)."""
 
 tell(
     FencedError,
+    ForeignViewError,
     HangingTransactionError,
     InputLostError,
     MissingTopicError,
@@ -201,6 +203,8 @@ class Worker:
         if self._failure is None:
             log.info("stopped")
             return FINE
+        if isinstance(self._failure, ForeignViewError):
+            return BAD_CONFIGURATION
         return UNREACHABLE if isinstance(self._failure, UnreachableError | KafkaConnectionError) else FAULT
 
     async def _run_app(self, app: StageApp) -> None:

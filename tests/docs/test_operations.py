@@ -60,7 +60,7 @@ def test_documented_log_events_are_logged(row: list[str]) -> None:
 
 def test_redis_keys_are_the_codes() -> None:
     kinds = [customer_key("customer", kind) for kind in ("profile", "tags", "rules")]
-    keys = [*kinds, rule_key("rule"), f"{rule_key('rule')}:guard:customer", META_KEY]
+    keys = [*kinds, rule_key("rule"), f"{rule_key('rule')}:epochs", META_KEY]
     assert [row[0].strip("`") for row in table("key")] == keys
 
 

@@ -70,3 +70,8 @@ def uncommitted(plan: Plan) -> None:
 def raising(plan: Plan) -> None:
     plan.faults = []
     plan.steps = [Step("decide.after-fold", nth, "raise") for nth in (3, 6, 9, 12)]
+
+
+def cut_off_from_a_wiped_view(plan: Plan) -> None:
+    frequent("cut", "wipe")(plan)
+    plan.weather.slow_share, plan.weather.slow_seconds = 0.1, 5.0

@@ -16,7 +16,7 @@ from simulation import kafka_clients, view_store
 
 import schemas.decode
 from schemas.journal import hash_event
-from streams import decide, fetch, ingest, lane, ownership, project, redis_view, restore, unit
+from streams import decide, fetch, ingest, lane, ownership, project, restore, unit
 from streams.unit import FencedError, OutcomeUnknownError
 from tagger import evidence, meta
 from tagger.deadlines import DueQueue
@@ -241,27 +241,31 @@ def offsets_outside_the_transaction() -> Iterator[None]:
         yield
 
 
+def _take_without_epoch(data: dict[str, Any], keys: list[str], argv: list[str]) -> list[bytes | None]:
+    given = view_store._take(data, keys, argv)
+    data[keys[0]][f"epoch:{argv[1]}"] = "1"
+    return [given[0], b"1", given[2]]
+
+
 @contextmanager
 def redis_written_without_version() -> Iterator[None]:
-    """A customer's view is written whatever stands there."""
-    text = view_store._text("guarded_write")
-    careless = text.replace("if version < math.max(written, claimed) then", "if false then")
-    assert careless != text
+    """A customer's view is written whatever stands there, by whomever."""
 
-    def script(data: dict[str, Any], keys: list[str], argv: list[str]) -> Any:
-        for key, name in ((keys[0], "version"), (keys[2], "#version")):
-            data.get(key, {}).pop(name, None)
+    def write(data: dict[str, Any], keys: list[str], argv: list[str]) -> Any:
+        for key in (keys[0], keys[2]):
+            for name in ("version", "#deleted"):
+                data.get(key, {}).pop(name, None)
         return view_store._guarded_write(data, keys, argv)
 
-    async def load(self: redis_view.RedisView) -> None:
-        texts = {"guarded_write": careless}
-        texts |= {name: view_store._text(name) for name in ("guarded_member", "advance")}
-        self._digests = {
-            name: (await self._client.script_load(one)).decode()  # type: ignore[union-attr]
-            for name, one in texts.items()
-        }
+    scripts = {"take": _take_without_epoch, "guarded_write": write}
+    with mock.patch.dict(view_store._SCRIPTS, {view_store._text(name): one for name, one in scripts.items()}):
+        yield
 
-    with mock.patch.dict(view_store._SCRIPTS, {careless: script}), patch(redis_view.RedisView, "_load", load):
+
+@contextmanager
+def redis_written_by_whoever_once_had_it() -> Iterator[None]:
+    """Each writer of a partition's view has the same epoch; versions are guarded."""
+    with mock.patch.dict(view_store._SCRIPTS, {view_store._text("take"): _take_without_epoch}):
         yield
 
 

@@ -1,6 +1,6 @@
 """A Redis as far as `streams.redis_view` uses one: a server's data, and a client that reaches it.
 
-The three Lua scripts are written again here in Python; `tests/contract/test_simulated_redis.py` holds both to the
+The Lua scripts are written again here in Python; `tests/contract/test_simulated_redis.py` holds both to the
 same results.
 """
 
@@ -22,8 +22,9 @@ Hash = dict[str, str]
 class Store:
     """The server."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = lambda: 1.0) -> None:
         self.data: dict[str, Any] = {}
+        self.now = now
         self.is_down = False
         self._scripts: dict[str, Callable[..., Any]] = {}
 
@@ -45,19 +46,13 @@ class Store:
         if script is None:
             raise redis_errors.NoScriptError
         plain = [one.decode() if isinstance(one, bytes) else str(one) for one in arguments]
+        if digest == _TAKE:
+            plain.append(str(int(self.now() * 1_000_000)))
         return script(self.data, plain[:count], plain[count:])
 
     def hash(self, key: str) -> Hash:
         found: Hash = self.data.get(key, {})
         return found
-
-    def remove(self, key: str, *fields: str) -> None:
-        """Take fields or members out; an empty key is gone."""
-        found = self.data.get(key, {})
-        for field in fields:
-            found.pop(field, None)
-        if not found:
-            self.data.pop(key, None)
 
 
 def _put(data: dict[str, Any], key: str, fields: Hash) -> None:
@@ -66,61 +61,85 @@ def _put(data: dict[str, Any], key: str, fields: Hash) -> None:
         data[key] = dict(fields)
 
 
+def _take(data: dict[str, Any], keys: list[str], argv: list[str]) -> list[bytes | None]:
+    meta: Hash = data.get(keys[0], {})
+    if meta.get("app", argv[0]) != argv[0]:
+        return [meta["app"].encode()]
+    epoch = max(int(meta.get(f"epoch:{argv[1]}", "0")) + 1, int(argv[2]))
+    data[keys[0]] = {**meta, "app": argv[0], f"epoch:{argv[1]}": str(epoch)}
+    applied = meta.get(argv[1])
+    return [argv[0].encode(), str(epoch).encode(), None if applied is None else applied.encode()]
+
+
 def _advance(data: dict[str, Any], keys: list[str], argv: list[str]) -> int:
-    meta = data.setdefault(keys[0], {})
-    stands = int(meta.get(argv[0], "-1"))
-    if not meta:
-        data.pop(keys[0])
-    if stands < int(argv[1]):
+    meta: Hash = data.get(keys[0], {})
+    if meta.get(f"epoch:{argv[0]}") != argv[1]:
         return 0
-    if int(argv[2]) > stands:
-        data.setdefault(keys[0], {})[argv[0]] = argv[2]
+    if argv[3] == "":
+        meta.pop(argv[0], None)
+        return 1
+    stands = int(meta.get(argv[0], "-1"))
+    if stands < int(argv[2]):
+        return 0
+    if int(argv[3]) > stands:
+        meta[argv[0]] = argv[3]
+    return 1
+
+
+def _fence_rule(data: dict[str, Any], keys: list[str], argv: list[str]) -> int:
+    if int(argv[1]) < int(data.get(keys[0], {}).get(argv[0], "0")):
+        return 0
+    data.setdefault(keys[0], {})[argv[0]] = argv[1]
     return 1
 
 
 def _guarded_member(data: dict[str, Any], keys: list[str], argv: list[str]) -> int:
-    written = 0
-    for number, guard in enumerate(keys[1:]):
-        version, customer, opened = argv[1 + 3 * number : 4 + 3 * number]
-        if int(version) < int(data.get(guard, "-1")):
-            continue
-        data[guard] = version
-        members = data.setdefault(keys[0], {})
+    if data.get(keys[1], {}).get(argv[0]) != argv[1]:
+        return 0
+    members = data.setdefault(keys[0], {})
+    for customer, opened in zip(argv[2::2], argv[3::2], strict=True):
         if opened:
             members[customer] = opened
         else:
             members.pop(customer, None)
-        if not members:
-            data.pop(keys[0])
-        written += 1
-    return written
+    if not members:
+        data.pop(keys[0])
+    return 1
 
 
-def _guarded_write(data: dict[str, Any], keys: list[str], argv: list[str]) -> list[bytes] | None:
-    version, step = argv[0], argv[1]
-    written = int(data.get(keys[0], {}).get("version", "-1"))
-    claimed = int(data.get(keys[2], {}).get("#version", "-1"))
-    if int(version) < max(written, claimed):
+def _guarded_delete(data: dict[str, Any], keys: list[str], argv: list[str]) -> int:
+    written = int(data.get(keys[0], {}).get("epoch", "0"))
+    claimed = int(data.get(keys[2], {}).get("#epoch", "0"))
+    if int(argv[0]) < max(written, claimed):
+        return 0
+    for key in keys:
+        data.pop(key, None)
+    return 1
+
+
+def _guarded_write(data: dict[str, Any], keys: list[str], argv: list[str]) -> list[bytes] | int | None:
+    version, epoch, step = argv[0], argv[1], argv[2]
+    stands, marks = data.get(keys[0], {}), data.get(keys[2], {})
+    if int(epoch) < max(int(stands.get("epoch", "0")), int(marks.get("#epoch", "0"))):
+        return 0
+    if step == "apply" and (marks.get("#version"), marks.get("#epoch")) != (version, epoch):
+        return 0
+    if int(version) < int(stands.get("version") or marks.get("#deleted") or "-1"):
         return None
-    if step == "apply" and data.get(keys[2], {}).get("#claim") != argv[4]:
-        return None
-    profile, tags, rules = json.loads(argv[3])
+    profile, tags, rules = json.loads(argv[4])
     if step == "claim":
-        known = data.get(keys[2], {})
-        changing = [rule for rule, opened in known.items() if rule[0] != "#" and rules.get(rule) != opened]
-        changing += [rule for rule in rules if rule not in known]
+        changing = [rule for rule, opened in marks.items() if rule[0] != "#" and rules.get(rule) != opened]
+        changing += [rule for rule in rules if rule not in marks]
         if changing:
-            known = data.setdefault(keys[2], {})
-            known["#version"], known["#claim"] = version, argv[4]
-            known.update(dict.fromkeys(changing, "?"))
+            data[keys[2]] = {**marks, "#version": version, "#epoch": epoch, **dict.fromkeys(changing, "?")}
             return [rule.encode() for rule in changing]
     _put(data, keys[1], tags)
-    _put(data, keys[2], rules)
     if profile is None:
         data.pop(keys[0], None)
-        data.setdefault(keys[2], {})["#version"] = version
+        _put(data, keys[2], {"#deleted": version, "#epoch": epoch})
     else:
-        _put(data, keys[0], {**profile, "version": version})
+        _put(data, keys[2], rules)
+        _put(data, keys[0], {**profile, "version": version, "epoch": epoch})
     return []
 
 
@@ -128,11 +147,15 @@ def _text(name: str) -> str:
     return files("streams").joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
-_SCRIPTS = {
+_SCRIPTS: dict[str, Callable[..., Any]] = {
+    _text("take"): _take,
     _text("advance"): _advance,
+    _text("fence_rule"): _fence_rule,
     _text("guarded_member"): _guarded_member,
+    _text("guarded_delete"): _guarded_delete,
     _text("guarded_write"): _guarded_write,
 }
+_TAKE = sha1(_text("take").encode()).hexdigest()
 
 
 class Pipeline:
@@ -189,12 +212,6 @@ class Client:
         found = await self.ask(lambda: self.store.hash(key).get(field))
         return None if found is None else found.encode()
 
-    async def hset(self, key: str, field: str, value: str) -> None:
-        await self.ask(lambda: self.store.data.setdefault(key, {}).update({field: value}))
-
-    async def hdel(self, key: str, field: str) -> None:
-        await self.ask(lambda: self.store.remove(key, field))
-
     async def script_load(self, text: str) -> bytes:
         return (await self.ask(lambda: self.store.load(text))).encode()  # type: ignore[no-any-return]
 
@@ -213,9 +230,3 @@ class Client:
     async def zscan_iter(self, key: str, count: int = 10) -> AsyncIterator[tuple[bytes, float]]:
         for member in await self.ask(lambda: sorted(self.store.hash(key))):
             yield member.encode(), 0.0
-
-    async def unlink(self, *keys: str) -> None:
-        await self.ask(lambda: [self.store.data.pop(key, None) for key in keys])
-
-    async def zrem(self, key: str, *members: str) -> None:
-        await self.ask(lambda: self.store.remove(key, *members))

@@ -85,7 +85,7 @@ class World:
         self.broker = Broker(
             counts, self.network_random, loop.time, self.wall_ms, self._later, self.tell, plan.marker_seconds
         )
-        self.store = Store()
+        self.store = Store(loop.time)
         self.groups = {name: self._group(name) for name in ALL}
         self.workers: dict[int, Worker] = {}
         self._is_calm = True
