@@ -30,7 +30,10 @@ from schemas.rulepack import (
     Top,
 )
 from tagger.constant_conditions import constant_parts, placed_expressions
+from tagger.expr.compile import compile_expression, reads_of
+from tagger.expr.explain import walk
 from tagger.expr.fields import PROFILE_FIELDS
+from tagger.expr.nodes import Compare, Node, children
 from tagger.expr.parse import referenced_names
 from tagger.packcheck import rule_expressions
 from tagger.packcuts import written_numbers
@@ -176,12 +179,20 @@ def impossible_times(rulebook: Rulebook) -> Findings:
             if length.total_seconds() * 1000 < rule.for_ms:
                 yield rulebook.error_at(pack.pack, path, "`for` is longer than `valid`: it never fires", None)
         for text in rule_expressions(rule):
+            tree = compile_expression(text, rulebook.table.scope(pack, retained=True), None).tree
             for feature in {read.partition(".")[0] for read in referenced_names(text)}:
                 model = pack.features.get(feature)
                 shortest = _window_ms(model)
-                if shortest is not None and shortest < rule.for_ms:
+                if shortest is not None and shortest < rule.for_ms and not _holds_of_nothing(tree, feature):
                     message = f"`for` is longer than the window of `{feature}`"
                     yield rulebook.error_at(pack.pack, path, message, "a window at least as long")
+
+
+def _holds_of_nothing(tree: Node, feature: str) -> bool:
+    """Whether a comparison with a feature is true of an empty window, and so for as long as nothing comes."""
+    if isinstance(tree, Compare) and reads_of(tree) == (feature,):
+        return walk(tree, lambda _: 0) is True
+    return any(_holds_of_nothing(child, feature) for child in children(tree))
 
 
 def _window_ms(model: FeatureModel | None) -> int | None:

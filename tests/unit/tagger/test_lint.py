@@ -124,6 +124,13 @@ def test_finding(text: str, place: str, message: str) -> None:
     assert message in told[0]
 
 
+def test_what_is_true_of_an_empty_window_may_be_waited_for_beyond_it() -> None:
+    quiet = "features: {f: {count: transactions, over: 1d}}\nrules: {r: {when: f COMPARED, for: 90d}}"
+    assert findings(quiet.replace("COMPARED", "== 0")) == []
+    assert findings(quiet.replace("COMPARED", "< 2")) == []
+    assert len(findings(quiet.replace("COMPARED", "== 1"))) == 1
+
+
 def test_a_rule_needs_a_case_that_opens_and_one_that_stays_silent() -> None:
     assert findings("rules: {r: {when: assets > 1}}", covered=False) == [
         "p.yaml:2:9: no case in which `r` opens",
