@@ -91,6 +91,7 @@ class World:
         self._is_calm = True
         self._numbers = 0
         self._foreign = 0
+        self._is_emptying = False
         self.is_over = False
 
     # -- what others ask the world
@@ -142,6 +143,7 @@ class World:
         self._storm(False)
         await self._until("ingest", self._ingested)
         await asyncio.sleep(3 * self.plan.tick_seconds + 1)
+        self._is_emptying = True  # nobody ticks any more, or what is left would never be done
         await asyncio.gather(*(worker.stop() for worker in list(self.workers.values())))
         self.workers.clear()
         self.start_worker(99, ("decide", "project"))
@@ -159,7 +161,7 @@ class World:
 
     def restart_later(self, number: int, seconds: float) -> None:
         def start() -> None:
-            if number not in self.workers and not self.is_over:
+            if number not in self.workers and not self._is_emptying:
                 self.start_worker(number)
 
         if number != 99:
