@@ -9,7 +9,7 @@ import msgspec
 
 from schemas.deadletters import BadRecord, DeadLetter, DeadLetterSource, bury
 from schemas.decode import Decoder
-from schemas.journal import Activation, JournalRecord, Tick
+from schemas.journal import Activation, JournalRecord, Pause, Tick
 
 INPUT_EXAMPLES: dict[str, dict[str, Any]] = {
     "bank.transactions": {
@@ -120,6 +120,7 @@ def journal_examples() -> dict[str, JournalRecord]:
         *events,
         Tick(topic="bank.transactions", partition=0, of=12, time_ms=1_772_589_602_000),
         Activation(digest="ab12cd34ef56ab78", from_ms=1_772_553_600_000),
+        Pause(rule="inflow-not-retained"),
     ]
     return {str(record.__struct_config__.tag): record for record in records}
 

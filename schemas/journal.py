@@ -4,8 +4,8 @@ A value is one JSON object whose `record` field names its kind. Everything here 
 readers decode straight into these structs and trust them. Money is fen in CNY, times are epoch milliseconds,
 dates are bank days (proleptic ordinals, see `schemas.bankday`).
 
-Events carry the customer's id as the message key too. `Tick` and `Activation` are written to every journal
-partition without a key.
+Events carry the customer's id as the message key too. `Tick`, `Activation` and `Pause` are written to every
+journal partition without a key.
 """
 
 from hashlib import blake2b
@@ -171,8 +171,18 @@ class Activation(
     from_ms: int | None = None
 
 
+class Pause(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="record", tag="pause", gc=False
+):
+    """From here on nothing of a rule is pushed (`over_budget`), until another record has `resumed` it."""
+
+    rule: str
+    resumed: bool = False
+
+
 CustomerEvent = Transaction | AppEvent | Profile | Approval | Feedback
-JournalRecord = Transaction | AppEvent | Profile | Approval | Feedback | Tick | Activation
+ControlRecord = Tick | Activation | Pause
+JournalRecord = Transaction | AppEvent | Profile | Approval | Feedback | Tick | Activation | Pause
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[JournalRecord] = msgspec.json.Decoder(JournalRecord)

@@ -149,10 +149,18 @@ class Activation(Output):
     from_ms: Milliseconds | None = None
 
 
+class Pause(Output):
+    """Nothing of a rule is pushed from here on, until it is resumed; no key, in every journal partition."""
+
+    record: Literal["pause"]
+    rule: str
+    resumed: bool = False
+
+
 class JournalRecord(
     RootModel[
         Annotated[
-            Transaction | AppEvent | Profile | Approval | Feedback | Tick | Activation,
+            Transaction | AppEvent | Profile | Approval | Feedback | Tick | Activation | Pause,
             Field(discriminator="record"),
         ]
     ]

@@ -49,7 +49,8 @@ class Delivery(Output):
     push: bool
     reason: HeldReason | None = None
     not_before: Time | None = None
-    control: bool = False
+    control: Annotated[bool, Field(description="the customer belongs to the control group")] = False
+    detail: Annotated[str | None, Field(description="which cap, whose push, which hours; may be left out")] = None
 
 
 class RecordCause(Output):
@@ -90,6 +91,9 @@ class TagEvent(Output):
     delivery: Delivery
     expires_at: Time | None = None
     cause: RecordCause | DeadlineCause
+    needs: Annotated[
+        tuple[str, ...] | None, Field(description="what the customer may need besides; left out where none")
+    ] = None
 
 
 class DeadLetterSource(Output):

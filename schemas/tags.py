@@ -39,10 +39,17 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the push service may act, and if not, why.
+
+    `not_before` is the first time at which no reason known now holds the tag; null where no time ends it. `detail`
+    says which cap, whose push, which hours.
+    """
+
     push: bool
     reason: HeldReason | None = None
     not_before: str | None = None
     control: bool = False
+    detail: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class RecordCause(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -81,6 +88,7 @@ class TagEvent(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Delivery
     expires_at: str | None = None
     cause: RecordCause | DeadlineCause
+    needs: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 _ENCODER = msgspec.json.Encoder()

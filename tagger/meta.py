@@ -49,7 +49,7 @@ class Meta(msgspec.Struct, kw_only=True):
     clock_ms: the partition's clock C; None until every source has ticked. Never falls.
     sources: times by `topic-partition`.
     fates: by input partition.
-    control: ticks and activations folded.
+    control: ticks, activations and pauses folded.
     rulebook: digest in force, "" for none.
     activations: how many have taken effect.
     waiting: activations whose time has not come, in journal order.
@@ -57,6 +57,8 @@ class Meta(msgspec.Struct, kw_only=True):
     upgrading_from: digest of the rulebook being replaced, while customers are re-evaluated; None when done.
     upgraded_to: the last customer re-evaluated, in order of ids.
     recorded: time follows recorded events, so that no tag may be pushed.
+    paused: rules of which nothing may be pushed, in the order in which they were paused.
+    resuming: the rule whose held tags are being let go, customer by customer up to `resumed_to`; None when done.
     """
 
     version: int = META_VERSION
@@ -72,6 +74,9 @@ class Meta(msgspec.Struct, kw_only=True):
     upgrading_from: str | None = None
     upgraded_to: str = ""
     recorded: bool = True
+    paused: list[str] = []
+    resuming: str | None = None
+    resumed_to: str = ""
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from schemas.bankday import BankCalendar
-from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick, Transaction
+from schemas.journal import Activation, CustomerEvent, JournalRecord, Pause, Tick, Transaction
 from schemas.tags import encode_tag
 from tagger.deadlines import Due, DueQueue
 from tagger.features.contract import Moment
@@ -18,6 +18,7 @@ from tagger.fold import Fold
 from tagger.kinds.contract import Context
 from tagger.measure import columns, measure
 from tagger.meta import Fates, Meta, decode_meta, encode_meta, tell_time
+from tagger.policy.gate import is_paused, make_gate, reconsider
 from tagger.program import Program
 from tagger.rulebook import Rulebook, read_rulebook
 from tagger.settings import CoreSettings
@@ -140,6 +141,7 @@ class Batch:
         partition, meta = self._partition, self._meta
         program = partition.program(meta.rulebook)
         context = Context(partition.calendar, program.name, recorded=meta.recorded, warming=warming(meta, program))
+        context.gate = make_gate(meta, program, partition.calendar)
         self.context = context
         self._fold = Fold(program, context, partition.core, partition.calendar)
         self._fold.set_clock(meta.clock_ms)
@@ -160,6 +162,8 @@ class Batch:
             done = self._fold_tick(record)
         elif isinstance(record, Activation):
             done = self._fold_activation(record)
+        elif isinstance(record, Pause):
+            done = self._fold_pause(record)
         else:
             self._fold_event(record)
             done = True
@@ -293,6 +297,7 @@ class Batch:
             if not self._upgrade():
                 return False
             end_upgrade(meta)
+            self.context.gate = make_gate(meta, partition.program(meta.rulebook), partition.calendar)
 
     def _upgrade(self) -> bool:
         """Re-evaluate customers under the new rulebook, in order of ids; False when the batch is full."""
@@ -313,6 +318,44 @@ class Batch:
             )
             self._take_tags(customer_id)
             meta.upgraded_to = customer_id
+        return True
+
+    # Pauses
+
+    def _fold_pause(self, pause: Pause) -> bool:
+        """Hold back a rule's pushes, or let them go; False when the batch is full."""
+        meta, partition = self._meta, self._partition
+        if not pause.resumed and pause.rule not in meta.paused:
+            meta.paused.append(pause.rule)
+        elif pause.resumed and pause.rule in meta.paused:
+            meta.paused.remove(pause.rule)
+            meta.resuming = pause.rule
+        program = partition.program(meta.rulebook)
+        self.context.gate = make_gate(meta, program, partition.calendar)
+        if meta.resuming is not None:
+            if not self._resume(meta.resuming):
+                return False
+            meta.resuming, meta.resumed_to = None, ""
+            self.context.gate = make_gate(meta, program, partition.calendar)
+        meta.control += 1
+        return True
+
+    def _resume(self, rule: str) -> bool:
+        """Reconsider a rule's held tags, customers in order of ids; False when the batch is full."""
+        meta, partition = self._meta, self._partition
+        now_ms = -NEVER if meta.clock_ms is None else meta.clock_ms
+        left = sorted(one for one in {*partition.customers, *self._states} if one > meta.resumed_to)
+        for count, customer_id in enumerate(left):
+            if count >= self._max_customers:
+                return False
+            state = self._states.get(customer_id) or decode_state(partition.customers[customer_id])
+            if is_paused(state, rule):
+                if customer_id not in self._states:
+                    state = self._states[customer_id] = self._load(customer_id, partition.customers[customer_id])
+                self.context.customer_id = customer_id
+                reconsider(state, self.context, now_ms)
+                self._take_tags(customer_id)
+            meta.resumed_to = customer_id
         return True
 
     def finish(self) -> Changes:

@@ -15,6 +15,7 @@ from tagger.features.contract import Feature
 from tagger.features.lookups import ActiveRule, Attribute, LevelOf
 from tagger.kinds.contract import Context, Occasion, Rule
 from tagger.kinds.signal import SignalRule
+from tagger.policy.terms import compile_policy
 from tagger.rulebook import Rulebook
 from tagger.state import CustomerState
 
@@ -84,11 +85,13 @@ class Program:
         timed_rules: the rules that may have timers of their own.
         daily: some rule reads `today`.
         flows_wanted: some rule reads `retained`, so that recent movements must be remembered.
+        policy: the contact policy, None where nothing is held back.
     """
 
     def __init__(self, rulebook: Rulebook, calendar: BankCalendar) -> None:
         self.name = rulebook.name
         self.digest = rulebook.digest
+        self.policy = None if rulebook.policy is None else compile_policy(rulebook.policy)
         compiled = compile_packs(rulebook.packs, calendar)
         # Compiled in the order in which they read each other.
         self.features = {

@@ -1,16 +1,16 @@
 """Packs → a rulebook: every pack read, every expression checked, every error of every pack at once.
 
-The digest covers what decides: settings, features and rules with their order, all packs together. Titles,
-sources, cases, comments and file names are left out, so that a better-worded pack is the same rulebook; the
-version is left out too, so that it names a state of the rules without being one.
+The digest covers what decides: settings, features and rules with their order, all packs together, and the contact
+policy where there is one. Titles, sources, cases, comments and file names are left out, so that a better-worded
+pack is the same rulebook; the version is left out too, so that it names a state of the rules without being one.
 """
 
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from decimal import Decimal
 from functools import cached_property
 from hashlib import blake2b
@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from schemas.packmodel import PackModel
 from schemas.packscalars import Window, parse_number
+from schemas.policy import Policy, policy_model_at
 from schemas.rulepack import GIVEN_MODELS, GivenTick, Pack, RuleModel, model_at, nearest
 from tagger.expr.errors import ExpressionError
 from tagger.packcheck import Problem, check_pack, find_cycles
@@ -82,6 +83,7 @@ class Rulebook:
         digest: 16 hex digits of what decides.
         packs: by pack name; settings overridden, ladders' cuts resolved to numbers.
         files: the texts it was read from.
+        policy: the contact policy, None without a `policy.yaml`.
     """
 
     version: str
@@ -89,6 +91,7 @@ class Rulebook:
     packs: tuple[Pack, ...]
     files: Mapping[str, str]
     trees: Mapping[str, Tree]
+    policy: Policy | None = None
 
     @property
     def name(self) -> str:
@@ -118,7 +121,8 @@ def read_rulebook(files: Mapping[str, str], overrides: Overrides | None = None) 
     """Read packs.
 
     Args:
-        files: file name → YAML text. `rulebook.yaml` holds the version, every other file is a pack.
+        files: file name → YAML text. `rulebook.yaml` holds the version, `policy.yaml` the contact policy, every
+            other file is a pack.
         overrides: pack → setting → number (or text of one, or group of numbers), instead of the pack's own.
 
     Raises:
@@ -129,6 +133,8 @@ def read_rulebook(files: Mapping[str, str], overrides: Overrides | None = None) 
     for file in sorted(files):
         if PurePath(file).name == MANIFEST:
             version = reader.read_version(file, files[file])
+        elif PurePath(file).name == POLICY:
+            reader.read_policy(file, files[file])
         else:
             reader.read_pack(file, files[file])
     if len(files) > MAX_FILES:
@@ -140,13 +146,15 @@ def read_rulebook(files: Mapping[str, str], overrides: Overrides | None = None) 
         )
     if reader.errors:
         raise RulebookError(reader.errors)
-    return Rulebook(version, _digest(packs), packs, dict(files), reader.trees)
+    return Rulebook(version, _digest(packs, reader.policy), packs, dict(files), reader.trees, reader.policy)
 
 
 class _Reader:
     def __init__(self, overrides: Overrides) -> None:
         self.errors: list[PackError] = []
         self.trees: dict[str, Tree] = {}
+        self.policy: Policy | None = None
+        self._policy_at: tuple[str, Tree] | None = None
         self._overrides = overrides
         self._packs: dict[str, Pack] = {}
         self._files: dict[str, str] = {}
@@ -174,10 +182,22 @@ class _Reader:
             return "0"
         return version.value
 
-    def read_pack(self, file: str, text: str) -> None:
-        if PurePath(file).name == POLICY:
-            self.errors.append(PackError(file, 1, 1, "the contact policy is not supported yet", "no such file"))
+    def read_policy(self, file: str, text: str) -> None:
+        tree = self._tree(file, text)
+        if tree is None:
             return
+        if self._policy_at is not None:
+            message = f"{self._policy_at[0]} holds the contact policy too"
+            self.errors.append(PackError(file, tree.place.line, tree.place.column, message, "one policy"))
+            return
+        self._policy_at = (file, tree)
+        try:
+            self.policy = Policy.model_validate(tree.plain())
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            self.errors += [_shape_error(file, tree, detail, policy_model_at) for detail in details]
+
+    def read_pack(self, file: str, text: str) -> None:
         tree = self._tree(file, text)
         if tree is None:
             return
@@ -269,7 +289,21 @@ class _Reader:
         for name, checked in packs.items():
             self.errors += [self._placed(name, found) for found in check_pack(checked, table)]
         self.errors += [self._placed(name, Problem(path, error)) for name, path, error in find_cycles(table)]
+        self._check_policy()
         return tuple(packs.values())
+
+    def _check_policy(self) -> None:
+        """A cap on a family that nothing offers would hold back nothing."""
+        if self.policy is None or self.policy.caps is None or self._policy_at is None:
+            return
+        offered = {family for pack in self._packs.values() for family in families(pack)}
+        file, tree = self._policy_at
+        for family in self.policy.caps.family:
+            if family and family not in offered:
+                _, place = tree.find(("caps", "family", family))
+                message = f"no rule offers the family `{family}`"
+                expected, near = "a family of an offer", nearest(family, offered)
+                self.errors.append(PackError(file, place.line, place.column, message, expected, near))
 
     def _check_unique(self) -> None:
         count = Counter(rule for pack in self._packs.values() for rule in pack.rules)
@@ -294,13 +328,26 @@ def _as_text(value: object) -> object:
     return value if isinstance(value, str | Decimal | Mapping) else str(value)
 
 
-def _shape_error(file: str, tree: Tree, detail: ErrorDetails) -> PackError:
+def families(pack: Pack) -> Iterator[str]:
+    """The families of a pack's offers."""
+    for rule in pack.rules.values():
+        for offer in (rule.offer, *getattr(rule, "offers", {}).values()):
+            if offer is not None:
+                yield offer.family
+
+
+def _shape_error(
+    file: str,
+    tree: Tree,
+    detail: ErrorDetails,
+    model_of: Callable[[tuple[int | str, ...]], type[PackModel]] = model_at,
+) -> PackError:
     path = tuple(step for step in detail["loc"])
     node, place = tree.find(path)
     context = detail.get("ctx", {})
     key = str(path[-1]) if path else ""
     if detail["type"] == "extra_forbidden":
-        model = model_at(path[:-1])
+        model = model_of(path[:-1])
         names = model.yaml_names()
         if model is GivenTick:
             names = list(dict.fromkeys(name for given in GIVEN_MODELS for name in given.yaml_names()))
@@ -326,8 +373,10 @@ def _shape_error(file: str, tree: Tree, detail: ErrorDetails) -> PackError:
     return PackError(file, place.line, place.column, f"{key}: {detail['msg']}" if key else detail["msg"])
 
 
-def _digest(packs: Iterable[Pack]) -> str:
-    canonical = json.dumps([_canonical(pack) for pack in packs], ensure_ascii=False, separators=(",", ":"))
+def _digest(packs: Iterable[Pack], policy: Policy | None) -> str:
+    # Without a policy as before there were any, so that digests stay what they were.
+    deciding = [*packs, *([] if policy is None else [policy])]
+    canonical = json.dumps([_canonical(one) for one in deciding], ensure_ascii=False, separators=(",", ":"))
     return blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 
@@ -336,7 +385,7 @@ def _said(model: PackModel) -> Iterator[tuple[str, Any]]:
     for name, info in type(model).model_fields.items():
         value = getattr(model, name)
         # A `source` that tells where a pack comes from decides nothing; that of a feature does.
-        if isinstance(model, Pack | RuleModel) and name in _LEFT_OUT_OF_DIGEST:
+        if isinstance(model, Pack | RuleModel | Policy) and name in _LEFT_OUT_OF_DIGEST:
             continue
         if info.is_required() or value != info.get_default(call_default_factory=True):
             yield info.alias or name, value
@@ -354,7 +403,7 @@ def _canonical(value: Any) -> Any:
             return [_canonical(item) for item in value]
         case Decimal():
             return format(value.normalize(), "f")
-        case datetime():
+        case datetime() | time():
             return value.isoformat()
         case _:
             return value

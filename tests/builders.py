@@ -11,6 +11,7 @@ from schemas.journal import (
     AppEvent,
     Attributes,
     Feedback,
+    Pause,
     Profile,
     Source,
     Tick,
@@ -142,6 +143,11 @@ def ticks(when: str | int, zone: str = ZONE) -> list[Tick]:
     return [tick(when, MONEY_TOPIC, zone=zone), tick(when, APP_TOPIC, zone=zone)]
 
 
+def pause(rule: str, *, resumed: bool = False) -> Pause:
+    """Holds a rule's pushes back, or lets them go."""
+    return Pause(rule=rule, resumed=resumed)
+
+
 def activation(digest: str, from_ms: int | None = None) -> Activation:
     """Puts a rulebook of the driver's in force."""
     return Activation(digest=digest, from_ms=from_ms)
@@ -149,5 +155,7 @@ def activation(digest: str, from_ms: int | None = None) -> Activation:
 
 @lru_cache(maxsize=512)
 def program_of(text: str, zone: str = ZONE) -> Program:
-    """One pack's text, compiled."""
-    return Program(read_rulebook({"pack.yaml": text}), BankCalendar(zone))
+    """One pack's text, compiled; after a line `---`, a contact policy's."""
+    pack, _, policy = text.partition("\n---\n")
+    files = {"pack.yaml": pack} | ({"policy.yaml": policy} if policy else {})
+    return Program(read_rulebook(files), BankCalendar(zone))

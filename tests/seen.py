@@ -13,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from pipeline import Pipeline
 
 from schemas.deadletters import DeadLetter, decode_dead_letter
-from schemas.journal import Activation, Tick, decode_record
+from schemas.journal import ControlRecord, Tick, decode_record
 from streams.activation import published
 from streams.clients import offset_ranges, read_topic
 from streams.settings import Settings
@@ -71,7 +71,7 @@ class Seen:
         for log in self.journal.values():
             for _, value in log:
                 record = decode_record(value)
-                if not isinstance(record, Tick | Activation):
+                if not isinstance(record, ControlRecord):
                     found[record.source.topic, record.source.partition].append(record.source.offset)
         return found
 

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from kafka_broker import KafkaBroker
 
-from schemas.journal import Activation, JournalRecord, Tick, encode_record
+from schemas.journal import ControlRecord, JournalRecord, encode_record
 from streams.activation import activate
 from streams.activation import publish as publish_rulebook
 from streams.cli.history import backtest
@@ -41,7 +41,7 @@ async def settings(kafka: KafkaBroker, topic_prefix: str) -> Settings:
 
 
 def partitions_of(record: JournalRecord) -> list[int]:
-    if isinstance(record, Tick | Activation):
+    if isinstance(record, ControlRecord):
         return list(range(PARTITIONS))
     return [partition_of(record.customer_id.encode(), PARTITIONS)]
 

@@ -18,8 +18,8 @@ PAIRS = [
     )),
     *((getattr(deadletters, name), getattr(outputs, name)) for name in ("DeadLetter", "DeadLetterSource")),
     *((getattr(journal, name), getattr(journal_models, name)) for name in (
-        "Transaction", "AppEvent", "Profile", "Approval", "Feedback", "Tick", "Activation", "Attributes", "Card",
-        "Holding", "Consent",
+        "Transaction", "AppEvent", "Profile", "Approval", "Feedback", "Tick", "Activation", "Pause", "Attributes",
+        "Card", "Holding", "Consent",
     )),
 ]  # fmt: skip
 

@@ -321,7 +321,7 @@ def test_the_version_file_holds_a_version_and_nothing_else(text: str) -> None:
 
 def test_no_packs_are_an_error() -> None:
     assert errors_of() == ["rules:1:1: there is no pack; expected a file `<pack>.yaml`"]
-    assert "contact policy is not supported yet" in errors_of(**{"policy.yaml": "consent: true"})[0]
+    assert "there is no pack" in errors_of(**{"policy.yaml": "consent: true"})[0]
 
 
 def test_an_error_reads_as_one_line() -> None:

@@ -1,0 +1,212 @@
+"""The one gate after all rules (rulebook.md §5): which tags given off may be pushed, and when the others may.
+
+Every revision of an open episode that the rules would push is a push, and passes here; so does a held tag when
+its reason ends. What came together is taken in order of rank, so that the first in rank has what a cap leaves.
+A customer of the control group is counted as if pushed: the tags with reason `control` are those that would have
+gone. Ends of reasons are deadlines of the customer like any other.
+"""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from schemas.bankday import BankCalendar
+from schemas.journal import Feedback, Profile
+from schemas.tags import Delivery, HeldReason, Offer, TagEvent
+from tagger.episodes import tag_id
+from tagger.kinds.contract import Context, Occasion
+from tagger.meta import Meta
+from tagger.policy.contacts import Contacts, count, end_holds, forget
+from tagger.policy.reasons import Candidate, Hold, Turn, find_hold, free_from
+from tagger.policy.release import release
+from tagger.policy.terms import Terms
+from tagger.program import Program
+from tagger.state import NEVER, CustomerState, Episode
+
+_NO_OFFER = Offer(family="")
+_NOTHING_HELD = Terms()
+# Reasons that end, so that a tag held by one is remembered.
+_ENDING: frozenset[HeldReason | None] = frozenset({"no_consent", "quiet_hours", "cap", "outranked", "over_budget"})
+
+
+def make_gate(meta: Meta, program: Program, calendar: BankCalendar) -> "Gate | None":
+    """The gate under the rulebook in force; None where nothing is held and nothing waits to be released."""
+    if program.policy is None and not meta.paused and meta.upgrading_from is None and meta.resuming is None:
+        return None
+    return Gate(program, frozenset(meta.paused), calendar)
+
+
+def is_paused(state: CustomerState, rule: str) -> bool:
+    """Whether a customer's tag is held because its rule was paused."""
+    if state.contacts is None or rule not in state.contacts.held:
+        return False
+    episode = state.rules[rule].open
+    return episode is not None and episode.held == "over_budget"
+
+
+def reconsider(state: CustomerState, context: Context, now_ms: int) -> None:
+    """Let the gate look at all that it holds, at no record of the customer's."""
+    assert context.gate is not None
+    assert state.contacts is not None
+    state.clock_ms = max(state.clock_ms, now_ms)
+    state.revision += 1
+    end_holds(state.contacts, state.clock_ms)
+    context.gate.apply(state, Occasion(state.clock_ms, context.calendar.day_of(state.clock_ms)), context)
+
+
+class Gate:
+    """The contact policy of one program.
+
+    Args:
+        paused: rules of which nothing may be pushed.
+    """
+
+    def __init__(self, program: Program, paused: frozenset[str], calendar: BankCalendar) -> None:
+        self._terms = _NOTHING_HELD if program.policy is None else program.policy
+        self._rules = {rule.terms.name: rule for rule in program.rules}
+        self._places = {name: place for place, name in enumerate(self._rules)}
+        self._paused, self._calendar = paused, calendar
+
+    def apply(self, state: CustomerState, occasion: Occasion, context: Context) -> None:
+        """Decide on the tags given off since the last time, and on held ones whose reason has ended."""
+        due = [] if state.contacts is None else _due(state, state.contacts, occasion)
+        refuses = isinstance(occasion.event, Feedback) and occasion.event.outcome == "unsubscribed"
+        if len(context.tags) == context.gated and not due and not refuses:
+            return
+        contacts = Contacts() if state.contacts is None else state.contacts
+        if refuses:
+            _note_refusal(state, contacts, occasion)
+        known_ms = None if context.recorded else context.known_ms
+        turn = Turn(self._terms, self._paused, self._calendar, state, contacts, occasion, known_ms)
+        candidates = [*self._given_off(turn, context), *self._held(turn, due)]
+        for candidate in sorted(candidates, key=lambda one: one.rank):
+            self._decide(turn, candidate, context)
+        if self._terms.is_control(context.customer_id):
+            _mark_control(context)
+        context.gated = len(context.tags)
+        forget(contacts, self._terms.counts, occasion.now_ms - (self._terms.within_ms or -1))
+        state.contacts = None if contacts.is_empty() else contacts
+        state.due_ms = min(state.due_ms, min(contacts.held.values(), default=NEVER))
+
+    def _given_off(self, turn: Turn, context: Context) -> Iterator[Candidate]:
+        """The new tags that the rules would push; each of them ends what was held of its rule before."""
+        for index in range(context.gated, len(context.tags)):
+            tag = context.tags[index]
+            episode = _episode(turn.state, tag)
+            if _open_episode(turn.state, tag.rule) in (None, episode):
+                turn.contacts.held.pop(tag.rule, None)
+            if tag.state == "open" and (tag.delivery.push or tag.delivery.reason == "replay"):
+                place = self._places[tag.rule]
+                yield Candidate(tag.rule, place, tag.need, tag.offer or _NO_OFFER, index, episode)
+
+    def _held(self, turn: Turn, due: list[str]) -> Iterator[Candidate]:
+        """The held tags whose reason has ended, but for those whose rule has just given off another."""
+        for name in due:
+            episode = _open_episode(turn.state, name)
+            if name not in turn.contacts.held or episode is None:
+                continue
+            terms = self._rules[name].terms
+            if terms.shadow:
+                # The rulebook in force took it out of use.
+                del turn.contacts.held[name]
+                episode.held = "shadow"
+                continue
+            offer = terms.offers.get(episode.level) or terms.offers.get(None) or _NO_OFFER
+            yield Candidate(name, self._places[name], terms.need, offer, None, episode)
+
+    def _decide(self, turn: Turn, candidate: Candidate, context: Context) -> None:
+        hold = find_hold(turn, candidate)
+        if hold is None:
+            self._let_go(turn, candidate, context)
+        elif candidate.tag is None:
+            self._hold_on(turn, candidate, hold)
+        else:
+            self._hold(turn, candidate, hold, context)
+
+    def _let_go(self, turn: Turn, candidate: Candidate, context: Context) -> None:
+        now_ms, offer, contacts = turn.occasion.now_ms, candidate.offer, turn.contacts
+        limited = [name for name, _ in self._terms.limits_of(offer.channel, offer.family or None)]
+        if limited:
+            count(contacts, limited, turn.occasion.today)
+        if candidate.need is not None and self._terms.within_ms is not None:
+            contacts.needs[candidate.need] = now_ms, candidate.rule
+        index = candidate.tag
+        if index is None:
+            del contacts.held[candidate.rule]
+            index = len(context.tags)
+            release(self._rules[candidate.rule], turn.state, turn.occasion, context)
+        reason: HeldReason | None = "replay" if context.recorded else None
+        if self._terms.is_control(context.customer_id):
+            reason = "control"
+        _deliver(context, index, candidate.episode, Delivery(push=reason is None, reason=reason))
+
+    def _hold(self, turn: Turn, candidate: Candidate, hold: Hold, context: Context) -> None:
+        """Hold a tag that has just been given off."""
+        end_ms = free_from(turn, candidate, turn.occasion.now_ms) if hold.ends else NEVER
+        if candidate.episode is not None and hold.reason in _ENDING:
+            turn.contacts.held[candidate.rule] = end_ms
+        delivery = Delivery(
+            push=False,
+            reason=hold.reason,
+            not_before=self._calendar.format(end_ms) if hold.ends else None,
+            detail=msgspec.UNSET if hold.detail is None else hold.detail,
+        )
+        assert candidate.tag is not None
+        _deliver(context, candidate.tag, candidate.episode, delivery)
+
+    def _hold_on(self, turn: Turn, candidate: Candidate, hold: Hold) -> None:
+        """Go on holding a tag for another reason, which its next revision will say."""
+        assert candidate.episode is not None
+        if hold.reason == "stale":
+            # Only its release comes too late, not the news: it is looked at again as of the time that is known.
+            assert turn.known_ms is not None
+            turn.contacts.held[candidate.rule] = free_from(turn, candidate, turn.known_ms)
+            return
+        end_ms = free_from(turn, candidate, turn.occasion.now_ms) if hold.ends else NEVER
+        turn.contacts.held[candidate.rule] = end_ms
+        candidate.episode.held = hold.reason
+
+
+def _due(state: CustomerState, contacts: Contacts, occasion: Occasion) -> list[str]:
+    """The rules whose held tag is to be looked at again."""
+    is_profile = isinstance(occasion.event, Profile)
+    due = []
+    for rule, end_ms in contacts.held.items():
+        episode = _open_episode(state, rule)
+        if occasion.is_past(end_ms) or (is_profile and episode is not None and episode.held == "no_consent"):
+            due.append(rule)
+    return due
+
+
+def _open_episode(state: CustomerState, rule: str) -> Episode | None:
+    rule_state = state.rules.get(rule)
+    return None if rule_state is None else rule_state.open
+
+
+def _episode(state: CustomerState, tag: TagEvent) -> Episode | None:
+    """A tag's episode while it is open; a proposal is none that could be pushed."""
+    episode = _open_episode(state, tag.rule)
+    if episode is None or tag_id(tag.rule, tag.customer_id, episode.number) != tag.tag_id:
+        return None
+    return episode
+
+
+def _note_refusal(state: CustomerState, contacts: Contacts, occasion: Occasion) -> None:
+    event = occasion.event
+    assert event is not None
+    if event.occurred_ms >= max(state.profile_ms, contacts.unsubscribed_ms or 0):
+        contacts.unsubscribed_ms = event.occurred_ms
+
+
+def _deliver(context: Context, index: int, episode: Episode | None, delivery: Delivery) -> None:
+    context.tags[index] = msgspec.structs.replace(context.tags[index], delivery=delivery)
+    if episode is not None:
+        episode.push, episode.held = delivery.push, delivery.reason
+
+
+def _mark_control(context: Context) -> None:
+    """Say of every tag of a customer of the control group that it is one, whatever else holds it."""
+    for index in range(context.gated, len(context.tags)):
+        tag = context.tags[index]
+        delivery = msgspec.structs.replace(tag.delivery, control=True)
+        context.tags[index] = msgspec.structs.replace(tag, delivery=delivery)
