@@ -62,15 +62,30 @@ def is_late_reason(occasion: Occasion) -> bool:
 
 
 def is_converted(evaluation: Evaluation, episode: Episode) -> bool:
-    """Whether an open episode converts on this occasion; a late record converts nothing."""
-    terms, event = evaluation.terms, evaluation.occasion.event
+    """Whether an open episode converts on this occasion; a late record converts nothing.
+
+    Called once an evaluation: a condition converts when it becomes true, and not where it was when the tag opened.
+    """
+    terms, occasion = evaluation.terms, evaluation.occasion
+    event, was_unmet = occasion.event, episode.unmet
+    if terms.converts_when is not None:
+        episode.unmet = _is_unmet(evaluation, was_unmet)
+        if was_unmet and not episode.unmet and not occasion.late:
+            return True
     if isinstance(event, Feedback):
         return event.outcome == "converted" and event.tag_id == tag_id(
             terms.name, evaluation.context.customer_id, episode.number
         )
-    if terms.converts is not None and not evaluation.occasion.late and terms.converts.matches(event):
-        return True
-    return terms.converts_when is not None and terms.converts_when.evaluate(evaluation.environment) is True
+    return terms.converts is not None and not occasion.late and terms.converts.matches(event)
+
+
+def _is_unmet(evaluation: Evaluation, before: bool) -> bool:
+    """Whether the condition that converts is not true; unknown only because of warming, it is as it was before."""
+    condition = evaluation.terms.converts_when
+    if condition is None:
+        return False
+    truth = condition.evaluate(evaluation.environment)
+    return before if truth is None and evaluation.is_warming() else truth is not True
 
 
 def open_episode(
@@ -103,6 +118,7 @@ def open_episode(
         previous_rank=previous_rank,
         watch=watch,
         refreshed=refreshed,
+        unmet=_is_unmet(evaluation, False),
     )
     if proposed:
         rule_state.proposed = episode
@@ -167,6 +183,7 @@ def _give_off(
             delivery=delivery,
             expires_at=None if episode.expires_ms is None else context.calendar.format(episode.expires_ms),
             cause=cause_of(evaluation.occasion.event, now_ms, context.calendar),
+            needs=terms.needs or msgspec.UNSET,
         )
     )
     return after
@@ -183,12 +200,13 @@ def _offer(terms: RuleTerms, level: str | None, state: CustomerState) -> Offer |
 def _delivery(terms: RuleTerms, after: EpisodeState, context: Context, proposed: bool) -> Delivery:
     """Whether the push service may act; there is nothing to send for an episode that closes.
 
-    That a level is only proposed is said before any other reason, replayed or not: it has no effect yet.
+    That a level is only proposed is said before any other reason, replayed or not: it has no effect yet. `replay`
+    comes last, for what would have been pushed.
     """
     if proposed and after == "open":
         return Delivery(push=False, reason="approval")
-    if context.recorded:
-        return Delivery(push=False, reason="replay")
     if terms.shadow:
         return Delivery(push=False, reason="shadow")
+    if context.recorded:
+        return Delivery(push=False, reason="replay")
     return Delivery(push=after == "open")

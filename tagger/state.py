@@ -108,6 +108,7 @@ class Episode(msgspec.Struct, array_like=True):
         watch: the watch that tripped, measured on until the episode closes.
         refreshed: the printed value of the rule's `refresh` feature at the last revision.
         push, held: what the last revision's `delivery` said.
+        unmet: the condition of `converts` was not true when last looked at, so that its becoming true converts.
     """
 
     number: int
@@ -122,6 +123,7 @@ class Episode(msgspec.Struct, array_like=True):
     refreshed: Printed = None
     push: bool = False
     held: HeldReason | None = None
+    unmet: bool = False
 
 
 class RuleState(msgspec.Struct, array_like=True):
