@@ -196,6 +196,7 @@ class _Compiler:
             converts=converts,
             converts_when=converts_when,
             need=model.need,
+            needs=model.needs,
             offers=_offers(model),
             sources=self._sources[name],
             depends=self._depends[name],

@@ -90,6 +90,7 @@ class RuleTerms:
     converts: EventPattern | None = None
     converts_when: Expression | None = None
     need: str | None = None
+    needs: tuple[str, ...] = ()
     offers: dict[str | None, Offer] = field(default_factory=dict)
     sources: frozenset[str] = frozenset()
     depends: int = 0

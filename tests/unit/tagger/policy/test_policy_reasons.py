@@ -441,3 +441,26 @@ def test_a_grade_is_held_and_let_go_with_its_level() -> None:
 
 def test_a_customer_never_held_back_keeps_nothing() -> None:
     assert decide(NIGHT, app("2026-03-02 12:00", "e1", product="A")).state().contacts is None
+
+
+def test_a_shadow_is_no_push_in_a_replay_either() -> None:
+    clock = [tick("2026-03-02 08:00", topic, recorded=True) for topic in ("bank.transactions", "bank.app-events")]
+    records = [activation("r1"), *clock, consent(), app("2026-03-02 09:00", "e1", product="A")]
+    shadow = RULES.replace("low: {", "low: {mode: shadow, ") + "caps: {push: {per_day: 1}}"
+    result = run(records, {"r1": shadow})
+    assert outcome(result) == [("03-02 09:00", "opened", "low", "shadow")]
+    assert result.state().contacts is None
+
+
+def test_a_tag_carries_the_needs_of_its_rule() -> None:
+    words = RULES.replace(
+        "need: save, offer: {family: coupon", "need: save, needs: [car, card], offer: {family: coupon"
+    )
+    records = [
+        *ticks("2026-03-02 08:00"),
+        app("2026-03-02 09:00", "e1", product="A"),
+        app("2026-03-02 09:00", "e2", product="B"),
+    ]
+    low, high = run([activation("r1"), *records], {"r1": words.removesuffix("---\n")}).told()
+    assert low["needs"] == ["car", "card"]
+    assert "needs" not in high
