@@ -123,7 +123,7 @@ class DecideTask:
         if failpoints.armed:
             await failpoints.reach("decide.before-decode")
         settings = self._settings
-        batch = partition.batch(MAX_CUSTOMERS)
+        batch = partition.batch(MAX_CUSTOMERS, settings.batch_bytes)
         folded = 0
         for offset, record in self._decoded(records, partition.next_offset):
             if type(record) is Activation and record.digest not in self._rulebooks:
@@ -159,7 +159,7 @@ class DecideTask:
         if failpoints.armed:
             await failpoints.reach("decide.after-merge")
         await asyncio.sleep(0)
-        return partition.batch(MAX_CUSTOMERS)
+        return partition.batch(MAX_CUSTOMERS, self._settings.batch_bytes)
 
     async def _write(self, changes: Changes) -> None:
         number = self._journal.partition

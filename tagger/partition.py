@@ -93,9 +93,12 @@ class Partition:
             program = self._programs[digest] = Program(rulebook, self.calendar)
         return program
 
-    def batch(self, max_customers: int = 1 << 30) -> "Batch":
-        """Begin a batch that touches about `max_customers` customers at most (soft within one record)."""
-        return Batch(self, max_customers)
+    def batch(self, max_customers: int = 1 << 30, max_bytes: int = 1 << 62) -> "Batch":
+        """Begin a batch that touches about `max_customers` customers and holds about `max_bytes` at most.
+
+        Both are soft within one event, and hold within a tick or an activation to one customer.
+        """
+        return Batch(self, max_customers, max_bytes)
 
     def merge(self, changes: Changes) -> None:
         """Make a committed batch the committed state. Call it after the commit, never before."""
@@ -124,9 +127,10 @@ class Partition:
 class Batch:
     """Uncommitted decisions over a partition."""
 
-    def __init__(self, partition: Partition, max_customers: int) -> None:
+    def __init__(self, partition: Partition, max_customers: int, max_bytes: int) -> None:
         self._partition = partition
         self._max_customers = max_customers
+        self._max_bytes = max_bytes
         self._meta = decode_meta(encode_meta(partition.meta))
         self._states: dict[str, CustomerState] = {}
         self._dues: dict[str, int] = {}
@@ -216,6 +220,9 @@ class Batch:
         self.size_bytes += len(encoded)
         return state
 
+    def _is_full(self, customers: int) -> bool:
+        return customers >= self._max_customers or self.size_bytes >= self._max_bytes
+
     def _take_tags(self, customer_id: str) -> None:
         for tag in self.context.tags:
             encoded = encode_tag(tag)
@@ -249,7 +256,7 @@ class Batch:
             committed = self._partition.due.first(before_ms, self._states)
             if committed is None and not own:
                 return True
-            if len(self._states) >= self._max_customers and not own:
+            if self._is_full(len(self._states)):
                 return False
             if own and (committed is None or own[-1] < committed):
                 customer_id = own.pop()[1]
@@ -307,7 +314,7 @@ class Batch:
         now_ms = -NEVER if meta.clock_ms is None else meta.clock_ms
         left = sorted(one for one in {*partition.customers, *self._states} if one > meta.upgraded_to)
         for count, customer_id in enumerate(left):
-            if count >= self._max_customers:
+            if self._is_full(count):
                 return False
             state = self._states.get(customer_id)
             if state is None:
@@ -346,7 +353,7 @@ class Batch:
         now_ms = -NEVER if meta.clock_ms is None else meta.clock_ms
         left = sorted(one for one in {*partition.customers, *self._states} if one > meta.resumed_to)
         for count, customer_id in enumerate(left):
-            if count >= self._max_customers:
+            if self._is_full(count):
                 return False
             state = self._states.get(customer_id) or decode_state(partition.customers[customer_id])
             if is_paused(state, rule):
