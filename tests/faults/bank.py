@@ -21,7 +21,9 @@ FED_TOPICS = (TRANSACTIONS, APP_EVENTS, PROFILES)
 _START_MS = at("2026-03-20 08:00")
 _SPAN_MS = 20 * 86_400_000
 _DAY_MS = 86_400_000
-_EVENTS_A_CUSTOMER = 250
+_EVENTS_A_CUSTOMER = 60
+_PRESENT_SHARE = 0.25
+_VISIT_SHARE = 0.1
 _REPEAT_WITHIN = 40
 _CALENDAR = BankCalendar("Asia/Shanghai")
 _BROKEN: tuple[bytes | None, ...] = (b"\xff\xfe", b"{", b"[1]", b'{"event_id": "x"}', None, b"NaN", b"")
@@ -102,11 +104,20 @@ def _record(random: Random, number: int, events: int, partitions: int) -> Sent:
         when, fate = when + 3650 * _DAY_MS, "broken"
     fields: dict[str, Any] = {
         "event_id": f"e{number}",
-        "customer_id": f"C{random.randrange(max(20, events // _EVENTS_A_CUSTOMER))}",
+        "customer_id": _customer(random, number, events),
         "occurred_at": _CALENDAR.format(when),
         **_FIELDS[topic](random),
     }
     return Sent(number, topic, partition, key, msgspec.json.encode(fields), fate)  # type: ignore[arg-type]
+
+
+def _customer(random: Random, number: int, events: int) -> str:
+    """Customers come and go: most records are of those present now, a few of anybody. Whoever has gone is tagged
+    by the passing of time alone, so a deadline that was lost is not mended by a next record."""
+    customers = max(20, events // _EVENTS_A_CUSTOMER)
+    if random.random() < _VISIT_SHARE:
+        return f"C{random.randrange(customers)}"
+    return f"C{int(customers * (number / events + _PRESENT_SHARE * random.random())) % customers}"
 
 
 def ghost(number: int) -> bytes:

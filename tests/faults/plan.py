@@ -37,11 +37,13 @@ OTHERS: dict[Kind, int] = {
     "open": 2,
     "activate": 2,
 }
-"""Faults beside each twenty kills."""
+"""Faults beside twenty kills."""
+MOST_TIMES_OTHERS = 4
+"""A long run has more kills, and not as many more of what takes its time."""
 
 ARMED_SHARE = 0.5
 """Of the workers started after a kill, how many run under a fail-point."""
-HASTE_SHARE = 0.25
+HASTE_SHARE = 0.35
 """Of the faults, how many are followed by the next before they have healed."""
 
 
@@ -82,7 +84,7 @@ class Plan:
     events: int
     nodes: int = 1
     workers: int = 3
-    partitions: int = 4
+    partitions: int = 3
     session_seconds: float = 6.0
     faults: tuple[Fault, ...] = field(default_factory=tuple)
 
@@ -97,7 +99,7 @@ def draw(
     random = Random(f"faults {seed}")
     kinds: list[Kind] = ["kill"] * kills
     for kind, count in OTHERS.items():
-        kinds += [kind] * max(1, round(count * kills / 20))
+        kinds += [kind] * max(1, round(count * min(kills / 20, MOST_TIMES_OTHERS)))
     random.shuffle(kinds)
     places = iter(_armed_steps(random, kills))
     faults = []

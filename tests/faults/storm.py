@@ -109,11 +109,16 @@ class Storm:
         self._feed.spread_over((len(self.plan.faults) - done) * guess + FEED_AFTER_SECONDS)
 
     async def _heal(self, struck: Struck) -> None:
-        """Wait until all workers have settled, and every partition has tags decided after now."""
-        awaited = [*struck.moved, *self._watch.expect(range(self._settings.partitions), time.time())]
+        """After a kill, wait until the moved partitions have tags: whoever comes in its stead may be still on its
+        way. After anything else, until all workers have settled and every partition has tags decided after now."""
+        is_kill = struck.kind == "kill"
+        awaited = struck.moved
+        if not is_kill:
+            awaited = self._watch.expect(range(self._settings.partitions), time.time())
 
         def is_healed() -> bool:
-            return all(moved.seconds is not None for moved in awaited) and self._fleet.is_settled()
+            has_tags = all(moved.seconds is not None for moved in awaited)
+            return has_tags and (is_kill or self._fleet.is_settled())
 
         if await self._until(is_healed, f"healing after {struck.what}"):
             struck.healed_at = time.time()
@@ -131,7 +136,9 @@ class Storm:
     # Workers
 
     def _victim(self, fault: Fault) -> Worker:
+        """One that owns something, if any does."""
         able = self._fleet.able()
+        able = [worker for worker in able if worker.owned("decide")] or able
         return able[fault.place % len(able)]
 
     async def _kill(self, fault: Fault, struck: Struck) -> None:
