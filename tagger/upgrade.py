@@ -14,7 +14,7 @@ from tagger.kinds.contract import Evaluation, Occasion, Rule
 from tagger.kinds.grades import GradedRule
 from tagger.kinds.signal import SignalRule
 from tagger.meta import FeatureStart, Meta
-from tagger.policy.contacts import end_holds
+from tagger.policy.gate import end_holds
 from tagger.program import Program
 from tagger.state import CustomerState, RuleState
 
@@ -63,8 +63,7 @@ def upgrade_customer(state: CustomerState, old: Program | None, new: Fold, now_m
         for key in [key for key in held if key not in kept]:
             del held[key]
     state.horizon_ms = max(state.horizon_ms, now_ms)
-    if state.contacts is not None:
-        end_holds(state.contacts, now_ms)
+    end_holds(state, now_ms)
     new.evaluate_all(state, now_ms)
     # What the old program left here is no lower bound for the new one's deadlines.
     new.settle(state)

@@ -1,7 +1,7 @@
 """What the contact policy remembers of one customer; it stands at the end of the customer's state.
 
 Bounds: a tag held a rule, a count a name that the policy limits, a last push a need. A customer whom the policy
-never held back or counted has none of it.
+never held back for a time or counted has none of it.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,8 @@ class Contacts(msgspec.Struct, array_like=True):
     """Pushes counted and tags held back.
 
     Attributes:
-        held: rule whose open episode is held → the instant its reason ends, `NEVER` when no time ends it.
+        held: rule whose open episode is held → the instant at which time ends the reason. What no time ends (no
+            consent, a pause) stands in the episode alone.
         counts: channel, or `family/<name>` → pushes on `day`, and in the bank week that holds it.
         day: bank day of the latest push counted.
         needs: need → (instant, rule) of the latest push of that need.
@@ -67,8 +68,3 @@ def forget(contacts: Contacts, is_counted: Callable[[str], bool], needs_since_ms
     contacts.needs = {need: push for need, push in contacts.needs.items() if push[0] >= needs_since_ms}
     if not contacts.counts:
         contacts.day = 0
-
-
-def end_holds(contacts: Contacts, now_ms: int) -> None:
-    """Let every tag held be reconsidered at an instant."""
-    contacts.held = {rule: min(end_ms, now_ms) for rule, end_ms in contacts.held.items()}

@@ -16,7 +16,7 @@ from schemas.tags import Delivery, HeldReason, Offer, TagEvent
 from tagger.episodes import tag_id
 from tagger.kinds.contract import Context, Occasion
 from tagger.meta import Meta
-from tagger.policy.contacts import Contacts, count, end_holds, forget
+from tagger.policy.contacts import Contacts, count, forget
 from tagger.policy.reasons import Candidate, Hold, Turn, find_hold, free_from
 from tagger.policy.release import release
 from tagger.policy.terms import Terms
@@ -25,8 +25,9 @@ from tagger.state import NEVER, CustomerState, Episode
 
 _NO_OFFER = Offer(family="")
 _NOTHING_HELD = Terms()
-# Reasons that end, so that a tag held by one is remembered.
+# Reasons that end, so that a tag held by one may still go.
 _ENDING: frozenset[HeldReason | None] = frozenset({"no_consent", "quiet_hours", "cap", "outranked", "over_budget"})
+_WORDS_OF_THE_CUSTOMER = (Profile, Feedback)
 
 
 def make_gate(meta: Meta, program: Program, calendar: BankCalendar) -> "Gate | None":
@@ -38,19 +39,24 @@ def make_gate(meta: Meta, program: Program, calendar: BankCalendar) -> "Gate | N
 
 def is_paused(state: CustomerState, rule: str) -> bool:
     """Whether a customer's tag is held because its rule was paused."""
-    if state.contacts is None or rule not in state.contacts.held:
-        return False
-    episode = state.rules[rule].open
+    episode = _open_episode(state, rule)
     return episode is not None and episode.held == "over_budget"
+
+
+def end_holds(state: CustomerState, now_ms: int) -> None:
+    """Let every tag that the policy holds be looked at again at an instant."""
+    held = {rule: now_ms for rule, one in state.rules.items() if one.open is not None and one.open.held in _ENDING}
+    if held:
+        state.contacts = Contacts() if state.contacts is None else state.contacts
+        state.contacts.held = held
 
 
 def reconsider(state: CustomerState, context: Context, now_ms: int) -> None:
     """Let the gate look at all that it holds, at no record of the customer's."""
     assert context.gate is not None
-    assert state.contacts is not None
     state.clock_ms = max(state.clock_ms, now_ms)
     state.revision += 1
-    end_holds(state.contacts, state.clock_ms)
+    end_holds(state, state.clock_ms)
     context.gate.apply(state, Occasion(state.clock_ms, context.calendar.day_of(state.clock_ms)), context)
 
 
@@ -69,8 +75,12 @@ class Gate:
 
     def apply(self, state: CustomerState, occasion: Occasion, context: Context) -> None:
         """Decide on the tags given off since the last time, and on held ones whose reason has ended."""
-        due = [] if state.contacts is None else _due(state, state.contacts, occasion)
-        refuses = isinstance(occasion.event, Feedback) and occasion.event.outcome == "unsubscribed"
+        event = occasion.event
+        if len(context.tags) == context.gated and event is not None and type(event) not in _WORDS_OF_THE_CUSTOMER:
+            # Time ends nothing at a record: deadlines before it have been passed, one at it comes after it.
+            return
+        due = _due(state, occasion)
+        refuses = isinstance(event, Feedback) and event.outcome == "unsubscribed"
         if len(context.tags) == context.gated and not due and not refuses:
             return
         contacts = Contacts() if state.contacts is None else state.contacts
@@ -78,7 +88,8 @@ class Gate:
             _note_refusal(state, contacts, occasion)
         known_ms = None if context.recorded else context.known_ms
         turn = Turn(self._terms, self._paused, self._calendar, state, contacts, occasion, known_ms)
-        candidates = [*self._given_off(turn, context), *self._held(turn, due)]
+        candidates = list(self._given_off(turn, context))
+        candidates += self._held(turn, due, frozenset(candidate.rule for candidate in candidates))
         for candidate in sorted(candidates, key=lambda one: one.rank):
             self._decide(turn, candidate, context)
         if self._terms.is_control(context.customer_id):
@@ -99,16 +110,16 @@ class Gate:
                 place = self._places[tag.rule]
                 yield Candidate(tag.rule, place, tag.need, tag.offer or _NO_OFFER, index, episode)
 
-    def _held(self, turn: Turn, due: list[str]) -> Iterator[Candidate]:
+    def _held(self, turn: Turn, due: list[str], given_off: frozenset[str]) -> Iterator[Candidate]:
         """The held tags whose reason has ended, but for those whose rule has just given off another."""
         for name in due:
             episode = _open_episode(turn.state, name)
-            if name not in turn.contacts.held or episode is None:
+            if episode is None or episode.held not in _ENDING or name in given_off:
                 continue
             terms = self._rules[name].terms
             if terms.shadow:
                 # The rulebook in force took it out of use.
-                del turn.contacts.held[name]
+                turn.contacts.held.pop(name, None)
                 episode.held = "shadow"
                 continue
             offer = terms.offers.get(episode.level) or terms.offers.get(None) or _NO_OFFER
@@ -132,7 +143,7 @@ class Gate:
             contacts.needs[candidate.need] = now_ms, candidate.rule
         index = candidate.tag
         if index is None:
-            del contacts.held[candidate.rule]
+            contacts.held.pop(candidate.rule, None)
             index = len(context.tags)
             release(self._rules[candidate.rule], turn.state, turn.occasion, context)
         reason: HeldReason | None = "replay" if context.recorded else None
@@ -142,8 +153,8 @@ class Gate:
 
     def _hold(self, turn: Turn, candidate: Candidate, hold: Hold, context: Context) -> None:
         """Hold a tag that has just been given off."""
-        end_ms = free_from(turn, candidate, turn.occasion.now_ms) if hold.ends else NEVER
-        if candidate.episode is not None and hold.reason in _ENDING:
+        end_ms = free_from(turn, candidate, turn.occasion.now_ms)
+        if candidate.episode is not None and hold.ends:
             turn.contacts.held[candidate.rule] = end_ms
         delivery = Delivery(
             push=False,
@@ -162,20 +173,22 @@ class Gate:
             assert turn.known_ms is not None
             turn.contacts.held[candidate.rule] = free_from(turn, candidate, turn.known_ms)
             return
-        end_ms = free_from(turn, candidate, turn.occasion.now_ms) if hold.ends else NEVER
-        turn.contacts.held[candidate.rule] = end_ms
         candidate.episode.held = hold.reason
+        if hold.ends:
+            turn.contacts.held[candidate.rule] = free_from(turn, candidate, turn.occasion.now_ms)
+        else:
+            turn.contacts.held.pop(candidate.rule, None)
 
 
-def _due(state: CustomerState, contacts: Contacts, occasion: Occasion) -> list[str]:
+def _due(state: CustomerState, occasion: Occasion) -> list[str]:
     """The rules whose held tag is to be looked at again."""
-    is_profile = isinstance(occasion.event, Profile)
-    due = []
-    for rule, end_ms in contacts.held.items():
-        episode = _open_episode(state, rule)
-        if occasion.is_past(end_ms) or (is_profile and episode is not None and episode.held == "no_consent"):
-            due.append(rule)
-    return due
+    if isinstance(occasion.event, Profile):
+        return [
+            rule for rule, one in state.rules.items() if one.open is not None and one.open.held == "no_consent"
+        ]
+    if state.contacts is None:
+        return []
+    return [rule for rule, end_ms in state.contacts.held.items() if occasion.is_past(end_ms)]
 
 
 def _open_episode(state: CustomerState, rule: str) -> Episode | None:
