@@ -13,7 +13,8 @@ and refused: deciding from there would forget balances and repeat tags.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -79,7 +80,7 @@ class DecideTask:
         settings: Settings,
         rulebooks: Rulebooks,
         journal: TopicPartition,
-        make_partition: type[Partition],
+        make_partition: Callable[..., Partition],
     ) -> None:
         self._settings = settings
         self._rulebooks = rulebooks
@@ -206,7 +207,7 @@ class Decide:
 
     Args:
         make_partition: what decides, once per owned partition; tests and benchmarks of the transport give
-            another one of the same shape.
+            another one of the same shape. `Partition` with one set of compiled rulebooks for all when None.
         rulebooks: where published packs are found; the topic when None.
     """
 
@@ -215,11 +216,12 @@ class Decide:
     def __init__(
         self,
         settings: Settings,
-        make_partition: type[Partition] = Partition,
+        make_partition: Callable[..., Partition] | None = None,
         rulebooks: Rulebooks | None = None,
     ) -> None:
         self._settings = settings
-        self._make_partition = make_partition
+        # Twenty packs take half a second to compile, in which every lane of a worker that takes over stands still.
+        self._make_partition = partial(Partition, programs={}) if make_partition is None else make_partition
         self._rulebooks = Rulebooks(settings) if rulebooks is None else rulebooks
         self.topics = [settings.topic(JOURNAL)]
 
