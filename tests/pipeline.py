@@ -131,7 +131,7 @@ class Pipeline:
         """Wait until no stage has anything left to read, stage by stage."""
         deadline = time.monotonic() + SETTLE_SECONDS
         for stage in READS:
-            while not await self._has_read_all(stage):
+            while not await self.has_read_all(stage):
                 assert time.monotonic() < deadline, f"{stage} has not read everything, see {self.folder}"
                 await asyncio.sleep(0.2)
 
@@ -163,7 +163,8 @@ class Pipeline:
             for worker in self.workers:
                 worker.child.kill()
 
-    async def _has_read_all(self, stage: str) -> bool:
+    async def has_read_all(self, stage: str) -> bool:
+        """Whether a stage has committed all that lies there for it now."""
         assert all(worker.child.returncode in (None, 0) for worker in self.workers), "a worker failed, see its log"
         committed = await self.committed(stage)
         ends = await _ends_of_records(self.settings, self.partitions(*READS[stage]))

@@ -32,8 +32,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rules": ("streams.cli.rules", "rules"),
     "customers": ("streams.cli.look", "customers"),
     "tags": ("streams.cli.look", "tags"),
-    "dead-letters": ("streams.cli.look", "dead_letters"),
+    "dead-letters": ("streams.cli.dead_letters", "dead_letters"),
     "topics": ("streams.cli.topics", "topics"),
+    "doctor": ("streams.cli.doctor", "doctor"),
     "contracts": ("streams.cli.contracts", "contracts"),
     "bench": ("streams.cli.bench", "bench"),
 }

@@ -1,0 +1,65 @@
+"""What the doctor found, and what could not be looked at."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+Check = Literal["fates", "changelog", "tags", "view"]
+
+REMEDIES: dict[Check, str] = {
+    "fates": "stop ingest and decide and keep all topics; something besides the workers wrote to or deleted from "
+    "them, or a group's offset was moved",
+    "changelog": "stop decide; give the deployment a new `app` and an empty changelog to decide the journal again",
+    "tags": "stop decide and keep the topic; no transaction of a worker leaves this. Consumers drop what repeats "
+    "by (tag_id, revision)",
+    "view": "delete the partition's field of tagger:meta (or all of Redis): project then writes its view again",
+}
+"""What to do, where a finding says nothing nearer."""
+
+TOLD_OF_A_KIND = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong. Ids only: a text names a customer's fields, never what stands in them."""
+
+    check: Check
+    where: str
+    expected: str
+    found: str
+    remedy: str
+
+
+@dataclass(slots=True)
+class Report:
+    """The doctor's report.
+
+    Attributes:
+        findings: what is wrong, the first `TOLD_OF_A_KIND` of each kind and partition.
+        untold: how many more there are, by kind and partition.
+        not_checked: what could not be looked at, and why.
+        checked: how many of what were looked at.
+        unreachable: why a part could not be asked at all; None when all answered.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    untold: Counter[str] = field(default_factory=Counter)
+    not_checked: list[str] = field(default_factory=list)
+    checked: Counter[str] = field(default_factory=Counter)
+    unreachable: str | None = None
+    _told: Counter[str] = field(default_factory=Counter)
+
+    def wrong(
+        self, check: Check, where: str, expected: str, found: str, *, remedy: str | None = None, of: str = ""
+    ) -> None:
+        """Note a finding. `of` names what many findings share (a partition), so that the rest can be counted."""
+        kind = f"{check} of {of or where}"
+        self._told[kind] += 1
+        if self._told[kind] > TOLD_OF_A_KIND:
+            self.untold[kind] += 1
+            return
+        self.findings.append(Finding(check, where, expected, found, remedy or REMEDIES[check]))
+
+    def skip(self, what: str) -> None:
+        """Note what was not looked at."""
+        self.not_checked.append(what)
