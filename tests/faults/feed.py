@@ -17,7 +17,7 @@ from tagger.ingest import CONTROL_HEADER
 from .bank import Sent
 
 _PATIENCE_MS = 180_000
-_CHUNKS_A_SECOND = 10
+_CHUNKS_A_SECOND = 3
 _SLOWEST, _FASTEST = 20.0, 2000.0
 """Records a second."""
 

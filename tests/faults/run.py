@@ -1,7 +1,6 @@
 """One run: start everything, let the storm strike, let it come to rest, judge."""
 
 import asyncio
-import platform
 import tempfile
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from streams.clients import UnreachableError
 from streams.settings import Settings
 from streams.topics import create
 
+from . import machine
 from .bank import PACKS, stream
 from .feed import Feed
 from .fleet import Fleet
@@ -30,6 +30,9 @@ from .view import read_redis
 
 RECOVERY_GRACE_SECONDS = 5.0
 """Beyond the session timeout, within which 95 of 100 partitions of a killed worker have their next tag."""
+MOST_TAKEN_BY_OTHERS = 0.25
+"""Share of the machine's CPU that other processes may take, beyond which how long a recovery took says more about
+them, and is told and not judged."""
 _START_SECONDS = 180.0
 _SETTLE_TRIES = 3
 _TRANSACTION_TIMEOUT_MS = 8000
@@ -58,6 +61,16 @@ class Result:
     fates: Counter[str] = field(default_factory=Counter)
     figures: dict[str, object] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    taken_by_others: float = 0.0
+
+    @property
+    def is_recovery_judged(self) -> bool:
+        return self.taken_by_others <= MOST_TAKEN_BY_OTHERS
+
+    @property
+    def most_seconds(self) -> float:
+        """The limit of a recovery's p95."""
+        return self.plan.session_seconds + RECOVERY_GRACE_SECONDS
 
 
 async def run(plan: Plan, planted: str = "") -> Result:
@@ -68,6 +81,7 @@ async def run(plan: Plan, planted: str = "") -> Result:
     """
     folder = Path(tempfile.mkdtemp(prefix=f"tagger-faults-{plan.seed}-"))
     result = Result(plan, folder)
+    began, busy, ours = time.monotonic(), machine.busy_seconds(), machine.our_seconds()
     with _timed(result, "servers"):
         servers = Cluster(plan.nodes)
     with servers as cluster, RedisServer() as redis:
@@ -78,6 +92,12 @@ async def run(plan: Plan, planted: str = "") -> Result:
             await _run(plan, settings, cluster, redis, fleet, result)
         finally:
             fleet.close()
+    elapsed = (time.monotonic() - began) * machine.cores()
+    result.taken_by_others = (machine.busy_seconds() - busy - (machine.our_seconds() - ours)) / elapsed
+    found = percentile(result.alone, 95) if result.alone else 0.0
+    if result.is_recovery_judged and found > result.most_seconds:
+        limit = f"{result.most_seconds:.1f} s"
+        result.problems.append(f"kill to first tag: expected a p95 of at most {limit}, found {found:.1f} s")
     return result
 
 
@@ -95,7 +115,7 @@ def _settings(plan: Plan, bootstrap: str, redis_url: str, folder: Path) -> Setti
         clock="events",
         partitions=plan.partitions,
         replication=plan.nodes,
-        tick_seconds=0.5,
+        tick_seconds=1.0,
         session_timeout_ms=int(plan.session_seconds * 1000),
         transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
         batch_records=500,
@@ -215,9 +235,6 @@ def _count(result: Result, fleet: Fleet, storm: Storm) -> None:
             f"worker {ending.worker} ended by itself: exit code {ending.code}, {ending.error or 'no last words'}; "
             f"see worker-{ending.worker:03d}.log"
         )
-    most = result.plan.session_seconds + RECOVERY_GRACE_SECONDS
-    if result.alone and (found := percentile(result.alone, 95)) > most:
-        result.problems.append(f"kill to first tag: expected a p95 of at most {most:.1f} s, found {found:.1f} s")
 
 
 def percentile(values: list[float], share: int) -> float:
@@ -233,8 +250,3 @@ def _timed(result: Result, what: str) -> Iterator[None]:
         yield
     finally:
         result.seconds[what] = time.monotonic() - began
-
-
-def machine() -> str:
-    """What this ran on."""
-    return f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
