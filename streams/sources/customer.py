@@ -15,7 +15,7 @@ import msgspec
 from schemas.bankday import BankCalendar
 from schemas.money import FEN_PER_YUAN, format_fen
 from streams.sources.labels import Label
-from streams.topics import APP_EVENTS, TRANSACTIONS
+from streams.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -153,6 +153,10 @@ class Customer:
         if product_id is not None:
             value["product_id"] = product_id
         return self._record(at_ms, APP_EVENTS, value)
+
+    def agree(self, at_ms: int, **consent: bool) -> Happening:
+        """A profile that says by which channels the customer may be contacted, and nothing else."""
+        return self._record(at_ms, PROFILES, {"consent": consent})
 
     def _record(self, at_ms: int, topic: str, value: dict[str, object]) -> Happening:
         self.sequence += 1

@@ -19,6 +19,8 @@ from streams.sources.record import SourceRecord
 from streams.sources.stories import MIN_DAYS, STORIES
 
 DEFAULT_START = date(2025, 1, 1)
+CONSENTS = {"push": 0.9, "call": 0.6, "branch": 0.5}
+"""Which share of the customers agrees to a channel; made up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,9 @@ class Simulation:
     def _happenings(self) -> Iterator[Happening]:
         calendar = BankCalendar(self.plan.zone)
         period = Period(calendar, self.plan.start.toordinal(), self.plan.days)
-        lives = [STORIES[c.story][0](c) for c in self._customers(period)]
+        customers = list(self._customers(period))
+        yield from [self._agreement(customer, number) for number, customer in enumerate(customers)]
+        lives = [STORIES[c.story][0](c) for c in customers]
         arriving: dict[int, list[Happening]] = defaultdict(list)
         for day in range(self.plan.days):
             today, tomorrow_ms = arriving.pop(day, []), period.start_ms(day + 1)
@@ -81,6 +85,12 @@ class Simulation:
             assert next(life, None) is None, "a story lasts the period's days"
         for day in sorted(arriving):
             yield from sorted(arriving[day])
+
+    def _agreement(self, customer: Customer, number: int) -> Happening:
+        """What a customer has agreed to, by a generator of its own: it changes nobody's life."""
+        random = Random(f"{self.plan.seed}/{number}/consent")
+        agreed = {channel: random.random() < share for channel, share in CONSENTS.items()}
+        return customer.agree(customer.period.start_ms(0), **agreed)
 
     def _customers(self, period: Period) -> Iterator[Customer]:
         names = list(STORIES)

@@ -10,7 +10,7 @@ import pytest
 
 from streams.sources.labels import Label
 from streams.sources.record import SourceRecord
-from streams.sources.simulate import Plan, simulate
+from streams.sources.simulate import CONSENTS, Plan, simulate
 from streams.sources.stories import MIN_DAYS, STORIES
 
 PLAN = Plan(customers=60, days=MIN_DAYS)
@@ -95,3 +95,12 @@ def test_a_run_too_short_for_the_stories_is_refused() -> None:
 def test_the_first_day_can_be_chosen() -> None:
     first = made(Plan(customers=1, days=MIN_DAYS, start=date(2020, 2, 25)))[0][0]
     assert (read(first) or {})["occurred_at"].startswith("2020-02-25")
+
+
+def test_everybody_begins_with_a_profile_that_says_what_was_agreed_to() -> None:
+    records = made(Plan(customers=200, days=MIN_DAYS))[0]
+    first, profiles = records[:200], [record for record in records if record.topic == "bank.profiles"]
+    assert profiles == first
+    consents = [json.loads(record.value or b"")["consent"] for record in profiles]
+    for channel, share in CONSENTS.items():
+        assert abs(sum(consent[channel] for consent in consents) / 200 - share) < 0.1
