@@ -9,7 +9,7 @@ EVENTS ?= 20000
 SEEDS ?= 1-1000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test lint format bench kafka simulate faults faults-long docs lock clean
+.PHONY: help demo install test lint format bench kafka simulate reference faults faults-long docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -43,6 +43,9 @@ kafka: .venv/dev.stamp ## a real Kafka in the foreground (KAFKA_PORT=9092 for a 
 
 simulate: .venv/dev.stamp ## the whole pipeline on simulated servers, seed by seed (SEEDS=1-1000)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --keep-going
+
+reference: .venv/dev.stamp ## the compiled rules against a naive second reading, pack by made-up pack (SEEDS=1-1000)
+	$(BIN)/python -m tests.reference --seeds $(SEEDS) --keep-going
 
 faults: .venv/dev.stamp ## twenty kills and as many other faults on real servers, judged (SEED=7)
 	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))

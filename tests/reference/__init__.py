@@ -1,0 +1,18 @@
+"""A second reading of the rule language: naive, slow, and made to be compared with.
+
+It keeps every event of a customer and works every feature out anew at every step, straight from the language's
+definition; the compiled core keeps bounded state and evaluates what may have changed. Only `schemas` is shared
+(records, the models of packs, the bank's calendar). Money is yuan as exact fractions, days are dates.
+
+    language     expressions: parsed with `ast`, walked node by node
+    money        balances from all transactions
+    verbs        what each feature verb gives
+    book         packs, in the order in which their rules read each other
+    sight        one customer as seen at one instant
+    life         episodes and the tags they give off
+    signals      conditions and watches
+    grades       ladders, scorecards, matrices, approvals
+    interpreter  the journal: clock, deadlines, fates, rulebooks taking effect
+
+Made-up packs and histories stand in `made_up`, the comparison in `compare`; `python -m tests.reference` runs many.
+"""
