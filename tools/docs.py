@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from streams.settings import Settings
+from tools.packs_page import packs_page
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -31,7 +32,7 @@ def settings_page() -> str:
     return _SETTINGS_HEAD + "".join(rows)
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page}
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "packs.md": packs_page}
 
 
 def _row(name: str, field: FieldInfo) -> str:
