@@ -257,6 +257,9 @@ class Batch:
             if committed is None and not own:
                 return True
             if self._is_full(len(self._states)):
+                # The queue gave up the deadlines of customers touched here: `finish` tells it of them again.
+                for _, customer_id in own:
+                    self._dues.pop(customer_id, None)
                 return False
             if own and (committed is None or own[-1] < committed):
                 customer_id = own.pop()[1]

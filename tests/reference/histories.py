@@ -20,17 +20,17 @@ TOPICS = ("bank.transactions", "bank.app-events")
 
 
 def made_up_journal(
-    choose: Any, digests: Sequence[str], start_ms: int, is_long: bool
+    choose: Any, digests: Sequence[str], start_ms: int, theme: str
 ) -> tuple[list[JournalRecord], int]:
     """A journal that begins with the first rulebook, and when everything in it is over."""
-    maker = _Maker(choose, start_ms)
+    maker = _Maker(choose, start_ms, theme)
     journal: list[JournalRecord] = [activation(digests[0])]
     if choose.one([True, True, False]):
         journal += maker.time(0)
     waiting = list(digests[1:])
     steps = choose.one(range(2, 26))
     for step in range(steps):
-        maker.minute += choose.one(LONG_GAPS if is_long and choose.one([True, False]) else GAPS)
+        maker.minute += choose.one(LONG_GAPS if theme == "long" and choose.one([True, False]) else GAPS)
         journal += maker.step(step)
         if waiting and choose.one([False, False, False, True]):
             journal += maker.time(0)
@@ -42,8 +42,8 @@ def made_up_journal(
 
 
 class _Maker:
-    def __init__(self, choose: Any, start_ms: int) -> None:
-        self._choose, self._start_ms = choose, start_ms
+    def __init__(self, choose: Any, start_ms: int, theme: str) -> None:
+        self._choose, self._start_ms, self._theme = choose, start_ms, theme
         self.minute = 0
         self._made: list[JournalRecord] = []
         self._recorded = choose.one([False, True])
@@ -58,7 +58,8 @@ class _Maker:
 
     def step(self, number: int) -> list[JournalRecord]:
         one = self._choose.one
-        what = one(["money", "money", "money", "app", "app", "app", "tick", "tick", "profile", "rare", "again"])
+        more = {"checked": ["rare", "rare", "rare"], "watched": ["money", "money", "money"]}.get(self._theme, [])
+        what = one(["money"] * 3 + ["app"] * 3 + ["tick"] * 2 + ["profile", "rare", "again", *more])
         if what == "tick":
             both = self.time(one([0, 0, 0, 30, DAY]))
             return both if one([True, True, False]) else both[:1]
@@ -109,13 +110,14 @@ class _Maker:
     def _rare(self, when: int, event_id: str, customer: str) -> JournalRecord:
         one = self._choose.one
         rule = one(["r0", "r1", "r2"])
-        if one([True, False]):
+        if one([True, False, False]):
             return feedback(when, event_id, tag_id(rule, customer, one([1, 2])), one(["converted", "clicked"]),
                             customer=customer)  # fmt: skip
         return Approval(
             customer_id=customer, source=Source("bank.approvals", 0, -1), event_id=event_id,
-            event_hash=hash_event("bank.approvals", event_id), occurred_ms=when, subject=one([rule, "p", "else"]),
-            grade=one(["mid", "high"]), maker="m", checker="c", decision=one(["approve", "approve", "reject"]),
+            event_hash=hash_event("bank.approvals", event_id), occurred_ms=when,
+            subject=one([rule, "p", "p", "else"]), maker="m", checker="c",
+            grade=one(["mid", "high", "high"]), decision=one(["approve", "approve", "reject"]),
         )  # fmt: skip
 
     def _day(self, ahead: int) -> int:

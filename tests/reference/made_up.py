@@ -59,8 +59,9 @@ MEASURES = ["assets", "assets", "current", "wealth", "term", "loan"]
 class PackMaker:
     """Puts a pack together; `names` is what expressions may read so far, by kind."""
 
-    def __init__(self, choose: Choose, is_long: bool) -> None:
-        self._choose, self._windows = choose, LONG if is_long else SHORT
+    def __init__(self, choose: Choose, theme: str) -> None:
+        self._choose, self._theme = choose, theme
+        self._windows = LONG if theme == "long" else SHORT
         self.pack: Pack = {"pack": "p", "settings": {"large": "1000", "cuts": {"low": "500", "high": "2000"}}}
         self.names: dict[str, list[str]] = {
             "money": ["assets", "current", "loan"], "number": ["today.weekday", "today.day"], "text": [],
@@ -239,9 +240,9 @@ class PackMaker:
 
     def rule(self) -> dict[str, Any]:
         one = self._choose.one
-        make = one([self._signal, self._signal, self._watching, self._ladder, self._ladder, self._conditions,
-                    self._scorecard, self._matrix])  # fmt: skip
-        rule = make()
+        graded = [self._ladder, self._ladder, self._conditions, self._scorecard]
+        kinds = {"checked": graded, "watched": [self._watching, self._watching, self._signal]}
+        rule = one(kinds.get(self._theme, [self._signal, self._signal, self._watching, self._matrix, *graded]))()
         for name, options in _COMMON.items():
             chosen = one([None, None, None, *options])
             if chosen is not None:
@@ -265,7 +266,8 @@ class PackMaker:
         return rule
 
     def _until(self) -> dict[str, str]:
-        return {"until": self.comparison()} if self._choose.one([False, False, True]) else {}
+        until = self._choose.one(["", "", self.comparison(), "assets >= 2000 or loan > 0"])
+        return {"until": until} if until else {}
 
     def _signal(self) -> dict[str, Any]:
         return {"when": self.condition(), **self._until()}
@@ -285,7 +287,7 @@ class PackMaker:
         one = self._choose.one
         rule: dict[str, Any] = {"levels": levels}
         names = list(levels)
-        start = one([None, None, None, 1, len(names) - 1])
+        start = one([1, len(names) - 1, 0] if self._theme == "checked" else [None, None, None, 1, len(names) - 1])
         if start is not None:
             rule["approval"] = {"from": names[start]}
         elif one([False, False, True]):
@@ -365,10 +367,10 @@ _COMMON: dict[str, list[Any]] = {
 }
 
 
-def changed(choose: Choose, pack: Pack, is_long: bool) -> Pack:
+def changed(choose: Choose, pack: Pack, theme: str) -> Pack:
     """Another rulebook of the same names: rules gone or become another kind, thresholds and features changed."""
     other: Pack = json.loads(json.dumps(pack))
-    maker = PackMaker(choose, is_long)
+    maker = PackMaker(choose, theme)
     rules, features = other["rules"], other["features"]
     for _ in range(choose.one([1, 2])):
         match choose.one(["setting", "remove", "rule", "feature", "field"]):
@@ -403,21 +405,23 @@ def is_valid(pack: Pack) -> bool:
     return True
 
 
+# What a scenario has more of: months, levels that need approval, watches.
+THEMES = ("mixed", "mixed", "mixed", "long", "checked", "watched")
 STARTS = ("2026-03-29 20:00", "2025-12-30 12:10", "2024-02-27 23:30")
 
 
 def made_up(choose: Choose) -> Scenario | None:
     """A scenario; None when the choices make no valid pack."""
-    is_long = choose.one([False, False, False, True])
-    pack = PackMaker(choose, is_long).make()
+    theme = choose.one(THEMES)
+    pack = PackMaker(choose, theme).make()
     if not is_valid(pack):
         return None
     packs = {"r1": text_of(pack)}
     for digest in choose.one([(), (), ("r2",), ("r2", "r3")]):
-        other = changed(choose, pack, is_long)
+        other = changed(choose, pack, theme)
         if is_valid(other):
             packs[digest] = text_of(other)
-    start_ms = at(choose.one(STARTS if not is_long else STARTS[:2]))
-    journal, end_ms = made_up_journal(choose, list(packs), start_ms, is_long)
+    start_ms = at(choose.one(STARTS))
+    journal, end_ms = made_up_journal(choose, list(packs), start_ms, theme)
     cuts = choose.one([(), (), (3, 5, 8, 13), tuple(range(1, 60, 4))])
     return Scenario(packs, journal, end_ms, cuts)
