@@ -25,11 +25,19 @@ def main() -> int:
     parser.add_argument("--events", type=int, default=100_000, help="records of the bank (default 100000)")
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="Kafka nodes (default 1)")
     parser.add_argument("--workers", type=int, choices=(1, 2, 3), default=3, help="workers (default 3)")
+    parser.add_argument("--minutes", type=float, default=600.0, help="after which no further fault strikes")
     parser.add_argument("--plant", default="", help="a bug of tests/mutants/planted.py that the workers run with")
     parser.add_argument("--report", type=Path, help="Markdown page to add the run to")
     options = parser.parse_args()
     seed = int(time.time()) if options.seed is None else options.seed
-    plan = draw(seed, options.kills, options.events, nodes=options.nodes, workers=options.workers)
+    plan = draw(
+        seed,
+        options.kills,
+        options.events,
+        nodes=options.nodes,
+        workers=options.workers,
+        most_minutes=options.minutes,
+    )
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers that are away are the point
     try:
         result = asyncio.run(run(plan, options.plant))

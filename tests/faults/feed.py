@@ -18,8 +18,10 @@ from .bank import Sent
 
 _PATIENCE_MS = 180_000
 _CHUNKS_A_SECOND = 3
-_SLOWEST, _FASTEST = 20.0, 2000.0
+_SLOWEST, _FASTEST = 20.0, 1000.0
 """Records a second."""
+_AT_FIRST_SECONDS = 600.0
+"""What the stream is spread over until somebody knows better."""
 
 
 class Feed:
@@ -34,8 +36,8 @@ class Feed:
         self._settings = settings
         self._records = records
         self._count = count
-        self._rate = 200.0
         self.sent = 0
+        self.spread_over(_AT_FIRST_SECONDS)
 
     def spread_over(self, seconds: float) -> None:
         """Set the rate so that what is left takes about this long."""

@@ -38,13 +38,14 @@ OTHERS: dict[Kind, int] = {
     "activate": 2,
 }
 """Faults beside twenty kills."""
-MOST_TIMES_OTHERS = 4
+MOST_TIMES_OTHERS = 2
 """A long run has more kills, and not as many more of what takes its time."""
 
 ARMED_SHARE = 0.5
 """Of the workers started after a kill, how many run under a fail-point."""
-HASTE_SHARE = 0.35
-"""Of the faults, how many are followed by the next before they have healed."""
+HASTE_SHARES = (0.35, 0.6)
+"""Of the faults, how many are followed by the next before they have healed: in a short run, in a long one."""
+LONG_KILLS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One run."""
+    """One run.
+
+    Attributes:
+        most_minutes: after which no further fault strikes, on a machine too busy for the whole plan.
+    """
 
     seed: int
     kills: int
@@ -86,6 +91,7 @@ class Plan:
     workers: int = 3
     partitions: int = 3
     session_seconds: float = 6.0
+    most_minutes: float = 600.0
     faults: tuple[Fault, ...] = field(default_factory=tuple)
 
     def counts(self) -> Counter[str]:
@@ -93,7 +99,7 @@ class Plan:
 
 
 def draw(
-    seed: int, kills: int, events: int, *, nodes: int = 1, workers: int = 3, session_seconds: float = 6.0
+    seed: int, kills: int, events: int, *, nodes: int = 1, workers: int = 3, most_minutes: float = 600.0
 ) -> Plan:
     """The plan of a seed."""
     random = Random(f"faults {seed}")
@@ -102,17 +108,16 @@ def draw(
         kinds += [kind] * max(1, round(count * min(kills / 20, MOST_TIMES_OTHERS)))
     random.shuffle(kinds)
     places = iter(_armed_steps(random, kills))
+    haste = HASTE_SHARES[kills >= LONG_KILLS]
     faults = []
     for kind in kinds:
         armed = next(places) if kind == "kill" and random.random() < ARMED_SHARE else ""
-        is_hasty = kind in _HASTY and random.random() < HASTE_SHARE
-        seconds = _SECONDS[kind](random, session_seconds)
+        is_hasty = kind in _HASTY and random.random() < haste
+        seconds = _SECONDS[kind](random, Plan.session_seconds)
         faults.append(
             Fault(kind, seconds, random.randrange(1 << 16), armed, is_hasty, random.choice((0.1, 0.5, 1.5)))
         )
-    return Plan(
-        seed, kills, events, nodes=nodes, workers=workers, session_seconds=session_seconds, faults=tuple(faults)
-    )
+    return Plan(seed, kills, events, nodes=nodes, workers=workers, most_minutes=most_minutes, faults=tuple(faults))
 
 
 _HASTY: tuple[Kind, ...] = ("kill", "broker-kill", "redis-kill", "redis-flush", "aborted", "open", "join")

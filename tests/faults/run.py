@@ -142,7 +142,7 @@ async def _run(
     tasks = (watching, supervising, feeding)
     try:
         with _timed(result, "first take-over"):
-            await _first(asyncio.create_task(_until_settled(fleet)), *tasks)
+            await _first(asyncio.create_task(_until_settled(fleet)), watching, supervising)
         with _timed(result, "storm"):
             await _first(asyncio.create_task(storm.run()), watching, supervising)
         with _timed(result, "drain"):

@@ -89,8 +89,11 @@ class Storm:
         self._began = time.monotonic()
         faults = self.plan.faults
         for number, fault in enumerate(faults):
+            if time.monotonic() - self._began > self.plan.most_minutes * 60:
+                self.notes.append(f"no time left after {number} of {len(faults)} faults")
+                break
             self._pace(number)
-            await self._until(lambda: bool(self._fleet.able()), "a worker that can be struck")
+            await self._until(lambda: bool(self._owners()), "a worker that owns something")
             struck = Struck(str(fault), fault.kind, time.time())
             self.struck.append(struck)
             self._say(f"{number + 1}/{len(faults)} {fault}")
@@ -106,7 +109,8 @@ class Storm:
         """Let the stream last as long as the faults will, by what they took so far."""
         elapsed = time.monotonic() - self._began
         guess = (elapsed + 30.0) / (done + 3)
-        self._feed.spread_over((len(self.plan.faults) - done) * guess + FEED_AFTER_SECONDS)
+        left = min((len(self.plan.faults) - done) * guess, self.plan.most_minutes * 60 - elapsed)
+        self._feed.spread_over(left + FEED_AFTER_SECONDS)
 
     async def _heal(self, struck: Struck) -> None:
         """After a kill, wait until the moved partitions have tags: whoever comes in its stead may be still on its
@@ -137,9 +141,11 @@ class Storm:
 
     def _victim(self, fault: Fault) -> Worker:
         """One that owns something, if any does."""
-        able = self._fleet.able()
-        able = [worker for worker in able if worker.owned("decide")] or able
+        able = self._owners() or self._fleet.able() or self._fleet.workers
         return able[fault.place % len(able)]
+
+    def _owners(self) -> list[Worker]:
+        return [worker for worker in self._fleet.able() if worker.owned("decide")]
 
     async def _kill(self, fault: Fault, struck: Struck) -> None:
         victim = self._victim(fault)
