@@ -38,6 +38,7 @@ OTHERS: dict[Kind, int] = {
     "activate": 2,
 }
 """Faults beside twenty kills."""
+SESSION_SECONDS = 6.0
 MOST_TIMES_OTHERS = 2
 """A long run has more kills, and not as many more of what takes its time."""
 
@@ -90,7 +91,7 @@ class Plan:
     nodes: int = 1
     workers: int = 3
     partitions: int = 3
-    session_seconds: float = 6.0
+    session_seconds: float = SESSION_SECONDS
     most_minutes: float = 600.0
     faults: tuple[Fault, ...] = field(default_factory=tuple)
 
@@ -113,7 +114,7 @@ def draw(
     for kind in kinds:
         armed = next(places) if kind == "kill" and random.random() < ARMED_SHARE else ""
         is_hasty = kind in _HASTY and random.random() < haste
-        seconds = _SECONDS[kind](random, Plan.session_seconds)
+        seconds = _SECONDS[kind](random, SESSION_SECONDS)
         faults.append(
             Fault(kind, seconds, random.randrange(1 << 16), armed, is_hasty, random.choice((0.1, 0.5, 1.5)))
         )
