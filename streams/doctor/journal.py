@@ -1,8 +1,9 @@
 """A journal partition read from its beginning to where decide stands: counts by source, and the sample folded.
 
 The changelog is compared at `next_offset` of its own meta record, which stands for the same transaction, so that
-a worker may go on meanwhile. In the middle of a tick that makes very many deadlines due the position stays while
-states change already; then the sample is left out, and the report says so.
+a worker may go on meanwhile. In the middle of a tick that makes very many deadlines due, or of another record that
+takes more than one transaction, the position stays while states change already; then the sample is left out, and
+the report says so.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,8 +26,18 @@ from tagger.state import VersionError
 
 # Customers that the changelog lacks are folded beside the sample, up to so many a partition.
 _MAX_UNKNOWN = 1000
-# What a journal's ticks and activations alone determine.
-_OF_TIME = ("clock_ms", "sources", "recorded", "rulebook", "activations", "waiting", "features", "control")
+# What a journal's ticks, activations and pauses alone determine.
+_OF_TIME = (
+    "clock_ms",
+    "sources",
+    "recorded",
+    "rulebook",
+    "activations",
+    "waiting",
+    "features",
+    "paused",
+    "control",
+)
 
 
 @dataclass(slots=True)
@@ -124,17 +135,21 @@ async def scan(
 
 
 def _is_same_time(settings: Settings, changelog: Changelog, again: Meta, report: Report) -> bool:
-    """Whether the refold stands where the meta record does; what ticks and activations determine is compared."""
+    """Whether the refold stands where the meta record does; what these determine alone is compared."""
     meta = changelog.meta
     assert meta is not None
     where = f"{settings.topic(CUSTOMERS)}-{changelog.number}"
-    if meta.upgrading_from is not None or (meta.clock_ms or 0) > (again.clock_ms or 0):
+    is_amid = meta.upgrading_from is not None or meta.resuming is not None
+    if is_amid or (meta.clock_ms or 0) > (again.clock_ms or 0):
         report.skip(f"{where}: stands in the middle of journal offset {meta.next_offset}; look again in a moment")
         return False
     differing = [name for name in _OF_TIME if getattr(meta, name) != getattr(again, name)]
     if differing:
         report.wrong(
-            "changelog", f"{where} #meta", "what the journal's ticks and activations give", ", ".join(differing)
+            "changelog",
+            f"{where} #meta",
+            "what the journal's ticks, activations and pauses give",
+            ", ".join(differing),
         )
     return not differing
 

@@ -163,7 +163,7 @@ async def a_clock_set_back(deployment: TaskDeployment) -> tuple[str, str]:
 
     return (
         f"{CUSTOMERS}-{await with_meta(deployment, change)} #meta",
-        "what the journal's ticks and activations give",
+        "what the journal's ticks, activations and pauses give",
     )
 
 
