@@ -39,12 +39,12 @@ OTHERS: dict[Kind, int] = {
 }
 """Faults beside twenty kills."""
 SESSION_SECONDS = 6.0
-MOST_TIMES_OTHERS = 2
+MOST_TIMES_OTHERS = 1.5
 """A long run has more kills, and not as many more of what takes its time."""
 
 ARMED_SHARE = 0.5
 """Of the workers started after a kill, how many run under a fail-point."""
-HASTE_SHARES = (0.35, 0.6)
+HASTE_SHARES = (0.35, 0.75)
 """Of the faults, how many are followed by the next before they have healed: in a short run, in a long one."""
 LONG_KILLS = 100
 
