@@ -9,6 +9,7 @@ left out, `*` each):
 
     unit.after-commit=crash@3        SIGKILL to itself, nothing is flushed or closed
     restore.reading=stall:20@*       wait this many seconds
+    decide.after-fold=hang:20        the same, and nothing else in the event loop runs meanwhile
     decide.after-fold=raise          FailPointError
 
 Hits are counted in `hits`; `TAGGER_FAILPOINTS_HITS` names a file that gets a line a hit, which outlives a crash.
@@ -18,6 +19,7 @@ import asyncio
 import os
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,7 +70,9 @@ armed = False
 hits: Counter[str] = Counter()
 _handler: Handler | None = None
 
-_STEP = re.compile(r"(?P<place>[a-z.-]+)=(?P<action>crash|raise|stall:(?P<seconds>[\d.]+))(@(?P<nth>\d+|\*))?")
+_STEP = re.compile(
+    r"(?P<place>[a-z.-]+)=(?P<action>crash|raise|(stall|hang):(?P<seconds>[\d.]+))(@(?P<nth>\d+|\*))?"
+)
 
 
 class FailPointError(Exception):
@@ -126,7 +130,7 @@ def read_steps(text: str) -> list[Step]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         found = _STEP.fullmatch(part)
         if found is None:
-            raise ValueError(f"expected place=crash|raise|stall:SECONDS[@nth|@*], got {part!r}")
+            raise ValueError(f"expected place=crash|raise|stall:SECONDS|hang:SECONDS[@nth|@*], got {part!r}")
         if found["place"] not in REGISTRY:
             raise ValueError(f"expected a fail-point of {', '.join(sorted(REGISTRY))}, got {found['place']!r}")
         nth = 0 if found["nth"] == "*" else int(found["nth"] or 1)
@@ -162,5 +166,7 @@ async def _act(step: Step) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif step.action == "raise":
         raise FailPointError(f"planted at {step.place}")
+    elif step.action == "hang":
+        time.sleep(step.seconds)  # noqa: ASYNC251 - planted
     else:
         await asyncio.sleep(step.seconds)

@@ -234,12 +234,30 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     def is_caught_up(self, tp: TopicPartition, position: int, epoch: int) -> bool:
         if self._thread._handed_over.get(tp) != (epoch, position):
             return False  # a fetch is on its way to the lane
-        subscription = self._thread._ensure_consumer()._subscription.subscription
-        assignment = subscription.assignment if subscription is not None else None
-        state = assignment.state_value(tp) if assignment is not None else None
+        state = self._state_of(tp)
         if state is None or state.lso is None or not state.has_valid_position:
             return False
         return bool(state.position >= state.lso)
+
+    def read_up_to(self, tp: TopicPartition) -> int | None:
+        state = self._state_of(tp)
+        position: int | None = None if state is None else state._position
+        return position
+
+    def lost_parts(self) -> list[str]:
+        thread, consumer = self._thread, self._thread._consumer
+        if consumer is None or consumer._coordinator is None or consumer._closed:
+            return []  # not started yet, or stopping
+        if thread._thread is None or not thread._thread.is_alive():
+            return ["thread"]
+        tasks = {"coordination": consumer._coordinator._coordination_task, "fetch": consumer._fetcher._fetch_task}
+        return [f"{name} task" for name, task in tasks.items() if task.done()]
+
+    def _state_of(self, tp: TopicPartition) -> Any:
+        consumer = self._thread._consumer
+        subscription = consumer._subscription.subscription if consumer is not None else None
+        assignment = subscription.assignment if subscription is not None else None
+        return assignment.state_value(tp) if assignment is not None else None
 
     async def is_member(self) -> bool:
         return bool(await self._thread.call_thread(self._thread._is_member_in_thread))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams import failpoints
+from streams import failpoints, vitals
 from streams.clients import UnreachableError
 from streams.settings import Settings
 from streams.unit import FencedError, OutcomeUnknownError
@@ -79,6 +79,14 @@ class Intake(Protocol):
         """Whether nothing readable lies beyond `position`, and no fetch of `epoch` is on its way."""
         ...
 
+    def read_up_to(self, tp: TopicPartition) -> int | None:
+        """The offset after the last that was fetched; None where nothing is being read."""
+        ...
+
+    def lost_parts(self) -> list[str]:
+        """What of the consumer ended though nobody stopped it: it no longer fetches, or is no member any more."""
+        ...
+
     async def is_member(self) -> bool:
         """Ask the group's coordinator whether this member's generation is current."""
         ...
@@ -107,6 +115,7 @@ class Lane:
         fenced: Callable[[TopicPartition], None],
     ) -> None:
         self.tp = tp
+        self.vitals = vitals.Vitals()
         self._stage = stage
         self._intake = intake
         self._tick_seconds = settings.tick_seconds
@@ -128,6 +137,11 @@ class Lane:
     def is_live(self) -> bool:
         """Taken over and not dropped since."""
         return self._position is not None and self._runner is not None and not self._runner.done()
+
+    @property
+    def has_ended(self) -> bool:
+        """Its loop is over, though nobody closed it: fenced, cancelled from outside, or failed."""
+        return self._runner is not None and self._runner.done()
 
     @property
     def wants_more(self) -> bool:
@@ -193,6 +207,7 @@ class Lane:
         await asyncio.wait((self._runner,), timeout=REVOKE_SECONDS)
 
     async def _run(self) -> None:
+        vitals.CURRENT.set(self.vitals)
         least, most = BACKOFF_SECONDS
         backoff = 0.0
         while not self._suspended:
@@ -222,7 +237,9 @@ class Lane:
         try:
             if failpoints.armed:
                 await failpoints.reach("lane.before-take-over")
-            position = await task.take_over()
+            with self.vitals.at_work():
+                position = await task.take_over()
+            self.vitals.done = position
             if failpoints.armed:
                 await failpoints.reach("lane.after-take-over")
             await self._read_from(position)
@@ -242,8 +259,9 @@ class Lane:
                 if fetch is None:
                     await task.idle(caught_up)
                 else:
-                    await task.process(fetch)
-                    self._position = fetch.end
+                    with self.vitals.at_work():
+                        await task.process(fetch)
+                    self._position = self.vitals.done = fetch.end
         finally:
             self._position, self._flowing = None, False
             self._waiting.clear()

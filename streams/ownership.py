@@ -132,6 +132,16 @@ class Ownership:
         return frozenset(self._lanes)
 
     @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Of the owned partitions."""
+        return tuple(self._lanes.values())
+
+    @property
+    def intake(self) -> Intake | None:
+        """Where records come from; None before it was attached."""
+        return self._intake
+
+    @property
     def claim(self) -> Claim | None:
         """The membership under which the lanes are held."""
         return self._claim

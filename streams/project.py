@@ -21,7 +21,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from schemas.bankday import BankCalendar
-from streams import failpoints
+from streams import failpoints, vitals
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.lane import Fetch, name_of
 from streams.ownership import StageName
@@ -92,7 +92,8 @@ class ProjectTask:
         self._view = view = RedisView(self._redis, self._settings.app, self._tp.partition, counts[self._tp.topic])
         committed = await committed_offsets(self._settings, self._group, [self._tp])
         group_offset = committed[self._tp].offset if self._tp in committed else None
-        await self._once_redis_answers(lambda: self._take(view, group_offset))
+        with vitals.current().waiting("Redis"):
+            await self._once_redis_answers(lambda: self._take(view, group_offset))
         return self._position
 
     async def _take(self, view: RedisView, group_offset: int | None) -> None:

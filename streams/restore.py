@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
-from streams import failpoints
+from streams import failpoints, vitals
 from streams.clients import offset_ranges, open_reader
 from streams.lane import name_of
 from streams.settings import Settings
@@ -103,6 +103,7 @@ async def _read(
         asked_at = time.monotonic()
         fetched = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_RECORDS_A_TURN)
         restored.apply(fetched.get(tp, []))
+        vitals.current().steps += 1
         if failpoints.armed:
             await failpoints.reach("restore.reading")
         before, position = position, await consumer.position(tp)

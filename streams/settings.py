@@ -75,7 +75,30 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(
         10_000, ge=1000, description="After which the broker gives up a silent worker."
     )
-    heartbeat: Path | None = Field(None, description="File that a worker touches every second, for health checks.")
+    health_host: str = Field("127.0.0.1", description="Where a worker listens for health checks.")
+    health_port: int | None = Field(
+        None, ge=1, le=65_535, description="Port of `/health/live` and `/health/ready`; none listens nowhere."
+    )
+    watchdog_loop_seconds: float = Field(
+        60.0, ge=0, description="A worker ends when its event loop hangs this long; 0 never, here and below."
+    )
+    watchdog_progress_seconds: float = Field(
+        300.0, ge=0, description="A worker ends when a partition has lag this long and comes no further."
+    )
+    watchdog_transaction_seconds: float = Field(
+        60.0, ge=0, description="A worker ends when it has a transaction open this long."
+    )
+    watchdog_stable_seconds: float = Field(
+        1200.0, ge=0, description="A worker ends when a transaction holds a partition's stable offset this long."
+    )
+    watchdog_task_seconds: float = Field(
+        120.0,
+        ge=0,
+        description="A worker ends when it is without a part of its consumer, or its group, this long.",
+    )
+    watchdog_stop_seconds: float = Field(
+        60.0, ge=0, description="A worker that stops and has not ended after this long ends at once."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least severe log line.")
 
     @classmethod

@@ -33,7 +33,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata
 
-from streams import failpoints
+from streams import failpoints, vitals
 from streams.settings import Settings
 
 # aiokafka waits this long when a transaction follows another closely and the broker still writes the markers
@@ -209,16 +209,19 @@ class UnitOfWork:
         """
         producer = self._producer
         assert producer is not None, "fence() comes before begin()"
-        try:
-            await producer.begin_transaction()
-        except Exception as error:
-            raise _outcome(error) from error
-        transaction = Transaction(producer, self._settings.max_record_bytes)
-        try:
-            yield transaction
-        finally:
-            if not transaction.committed:
-                await self._abort(producer)
+        seen = vitals.current()
+        with seen.in_transaction():
+            try:
+                await producer.begin_transaction()
+            except Exception as error:
+                raise _outcome(error) from error
+            transaction = Transaction(producer, self._settings.max_record_bytes)
+            try:
+                yield transaction
+            finally:
+                if not transaction.committed:
+                    await self._abort(producer)
+        seen.steps += 1
 
     async def close(self) -> None:
         """Let go of the producer within seconds, whatever state it or the broker is in.

@@ -25,7 +25,7 @@ from streams.app import StageApp, build_app
 from streams.clients import MissingTopicError, UnreachableError
 from streams.decide import PositionError
 from streams.fetch import InputLostError
-from streams.heartbeat import beat
+from streams.health import HealthAddressError, serving_health
 from streams.logs import describe, tell
 from streams.ownership import Stage, StageName
 from streams.redis_view import ForeignViewError
@@ -33,6 +33,7 @@ from streams.restore import HangingTransactionError
 from streams.settings import Settings
 from streams.topics import CO_PARTITIONED, check
 from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError, RefusedError
+from streams.watchdog import StuckError, TopicChangedError, Watchdog
 from tagger.rulebook import RulebookError
 from tagger.state import VersionError
 
@@ -60,6 +61,7 @@ tell(
     FencedError,
     ForeignViewError,
     HangingTransactionError,
+    HealthAddressError,
     InputLostError,
     MissingTopicError,
     OutcomeUnknownError,
@@ -67,6 +69,8 @@ tell(
     RecordTooLargeError,
     RefusedError,
     RulebookError,
+    StuckError,
+    TopicChangedError,
     UnreachableError,
     VersionError,
 )
@@ -96,7 +100,7 @@ def run_worker(settings: Settings, only: Sequence[StageName] = ALL_STAGES) -> in
     except UnreachableError as error:
         log.error("unreachable", extra={"error": describe(error)})
         return UNREACHABLE
-    except (TopicsError, MissingTopicError, RulesError) as error:
+    except (TopicsError, MissingTopicError, RulesError, HealthAddressError) as error:
         log.error("bad configuration", extra={"error": describe(error)})
         return BAD_CONFIGURATION
     finally:
@@ -162,6 +166,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._failure: BaseException | None = None
         self.apps: list[StageApp] = [build_app(stage, settings, self.fail) for stage in stages]
+        self._owners = [app.ownership for app in self.apps]
 
     def stop(self) -> None:
         """Come to rest and end with exit code 0."""
@@ -184,22 +189,26 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             with suppress(ValueError, NotImplementedError):  # not in the main thread: the caller stops us
                 loop.add_signal_handler(number, self.stop)
-        gc.disable()
         log.info("starting", extra={"stages": [app.ownership.stage.name for app in self.apps]})
-        work = [
-            asyncio.create_task(self._collect_garbage()),
-            asyncio.create_task(self._beat()),
-            *(asyncio.create_task(self._run_app(app)) for app in self.apps),
-        ]
-        try:
-            await self._stop.wait()
-            log.info("stopping")
-            await self._shut_down()
-        finally:
-            gc.enable()
-            for task in work:
-                task.cancel()
-            await asyncio.wait(work, timeout=STOP_SECONDS)
+        watchdog = Watchdog(self._settings, self._owners, self.fail)
+        async with serving_health(self._settings, self._owners):
+            gc.disable()
+            work = [
+                *watchdog.start(),
+                asyncio.create_task(self._collect_garbage()),
+                *(asyncio.create_task(self._run_app(app)) for app in self.apps),
+            ]
+            try:
+                await self._stop.wait()
+                log.info("stopping")
+                watchdog.stopping()
+                await self._shut_down()
+            finally:
+                gc.enable()
+                for task in work:
+                    task.cancel()
+                await asyncio.wait(work, timeout=STOP_SECONDS)
+                watchdog.close()
         if self._failure is None:
             log.info("stopped")
             return FINE
@@ -215,12 +224,6 @@ class Worker:
         except Exception as raised:
             error = raised
         if not self._stop.is_set():  # what Faust stumbles over while it stops is nobody's loss
-            self.fail(error)
-
-    async def _beat(self) -> None:
-        try:
-            await beat(self._settings.heartbeat)
-        except OSError as error:
             self.fail(error)
 
     async def _shut_down(self) -> None:

@@ -129,10 +129,12 @@ def journal_value(customer: str, event_id: str, number: int = 0) -> bytes:
 if __name__ == "__main__":
     import asyncio
 
+    from streams import failpoints
     from streams.logs import set_up_logs
     from streams.worker import Worker, end_process
 
     set_up_logs("info")
+    failpoints.arm_from(os.environ)
     SETTINGS = load_settings()
 
     async def run() -> int:

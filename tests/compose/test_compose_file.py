@@ -53,6 +53,13 @@ def test_variables_are_settings_with_their_defaults(service: str) -> None:
             assert default == Settings(), f"{variable} has another default than the settings"
 
 
+def test_workers_are_asked_where_they_listen() -> None:
+    for stage in WORKERS:
+        port = SERVICES[stage]["environment"]["TAGGER_HEALTH_PORT"]
+        assert f"http://127.0.0.1:{port}/health/ready" in SERVICES[stage]["healthcheck"]["test"][-1]
+        assert Settings.model_fields["health_host"].default == "127.0.0.1"
+
+
 def test_what_is_kept_lies_in_named_volumes() -> None:
     mounts = {service: SERVICES[service].get("volumes", []) for service in ("kafka", "redis")}
     assert {mount.partition(":")[0] for folders in mounts.values() for mount in folders} == COMPOSE[
