@@ -91,6 +91,11 @@ def _close_what_is_gone(state: CustomerState, old: Program, new: Fold, occasion:
             # Should the rule come back, its episodes are numbered on and its cooldown still counts.
             state.rules[name] = RuleState(rule_state.episodes, last_opened_ms=rule_state.last_opened_ms)
             continue
+        if successor is not None and successor.terms.expires_ms is None:
+            # A group now: membership is the episode, and nothing keeps a time at which it would end.
+            for episode in (rule_state.open, rule_state.proposed):
+                if episode is not None:
+                    episode.expires_ms = None
         if proposal_gone:
             rule_state.computed = None
         if level_gone:

@@ -105,6 +105,28 @@ class Book:
                 found |= {name for name in names_in(model.text) if self.is_measured(pack, name)}
         return found
 
+    @cached_property
+    def turns_daily(self) -> bool:
+        """Whether some rule reads what may change at any midnight; otherwise only the first of a month matters."""
+        return any(self._turns_daily(pack, rule) for pack, rule in self.order)
+
+    def _turns_daily(self, pack: str, rule: str) -> bool:
+        models = list(self.features_read(pack, rule))
+        texts = [text for _, text in self.packs[pack].rules[rule].expressions()]
+        texts += [model.text for model in models if isinstance(model, features.Derived)]
+        if any(name.split(".")[0] == "today" for text in texts for name in names_in(text)) or any(
+            function in text for text in texts for function in ("age(", "days_to(", "birthday_in(", "clv(")
+        ):
+            return True
+        for model in models:
+            is_closed = getattr(model, "previous", False) or isinstance(
+                model, features.LevelOf | features.ActiveRule | features.Derived
+            )
+            by_month = isinstance(model, features.Sum | features.Count) and model.over.unit not in ("days", "ms")
+            if not is_closed and not by_month:
+                return True
+        return False
+
     # Kinds of values, for printing
 
     def kind(self, pack: str, name: str) -> str:

@@ -10,7 +10,7 @@ from reference.book import Book
 from reference.life import Customer, Episode, Scene, Tag, Turn, money_text, printed
 from reference.money import MEASURES, balance
 from reference.sight import Known
-from reference.verbs import enters
+from reference.verbs import enters, month_start
 from schemas import packfeatures as features
 from schemas.bankday import BankCalendar
 from schemas.journal import Activation, AppEvent, JournalRecord, Tick, Transaction
@@ -153,7 +153,9 @@ class Interpreter:
 
     def _instants(self, customer: Customer) -> Iterable[int]:
         horizon_ms = customer.horizon_ms
-        yield self.calendar.start_ms(self.day_of(horizon_ms - 1).toordinal() + 1)
+        turned = self.day_of(horizon_ms - 1)
+        turns = turned + timedelta(days=1) if self.book.turns_daily else month_start(turned, -1)
+        yield self.calendar.start_ms(turns.toordinal())
         for ms in self._timers(customer):
             if ms >= horizon_ms:
                 yield ms
@@ -264,6 +266,9 @@ class Interpreter:
                 continue
             if isinstance(successor, GradedRule):
                 self._drop_levels(turn, successor)
+            for episode in (life.open, life.proposed):
+                if episode is not None and successor is not None and successor.expires_ms is None:
+                    episode.expires_ms = None
 
     def _drop_levels(self, turn: Turn, successor: GradedRule) -> None:
         life, names = turn.life, successor.level_names
