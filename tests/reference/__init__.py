@@ -16,3 +16,9 @@ definition; the compiled core keeps bounded state and evaluates what may have ch
 
 Made-up packs and histories stand in `made_up`, the comparison in `compare`; `python -m tests.reference` runs many.
 """
+
+import sys
+from pathlib import Path
+
+# Run as `python -m tests.reference`, the folders that pytest puts on the path are not there.
+sys.path += [str(Path(__file__).resolve().parents[1])] if __name__ == "tests.reference" else []

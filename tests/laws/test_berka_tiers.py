@@ -1,0 +1,44 @@
+"""On a real bank's accounts, core and reference grade alike: the same levels at the same times.
+
+`python -m tests.reference.berka` does this for every account; docs/berka-tiers.md holds what it printed.
+"""
+
+import os
+from collections import Counter
+
+import pytest
+from reference.berka import BERKA, SCALE, Account, accounts, compared, moves
+
+
+@pytest.fixture(scope="module")
+def sample() -> list[Account]:
+    if not (BERKA / "trans.asc").is_file():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"expected Berka's files in {BERKA}; TAGGER_DATA says where the data is")
+        pytest.skip(f"no Berka files in {BERKA}")
+    return accounts(BERKA, every=100)
+
+
+def test_core_and_reference_grade_a_real_banks_accounts_alike(sample: list[Account]) -> None:
+    up_and_down = Counter[str]()
+    for account in sample:
+        _, found, differs = compared(account, SCALE)
+        assert not differs, f"account {account.number}: {differs}"
+        for (_, _, way), count in found.items():
+            up_and_down[way] += count
+    assert up_and_down["up"] > len(sample)
+    assert up_and_down["down"] > 0
+
+
+def test_moves_are_counted_by_the_month_of_the_change() -> None:
+    def opened(at: str, rank: int, before: int | None) -> dict[str, object]:
+        value = {"rank": rank, "previous_rank": before}
+        return {"rule": "r", "at": at, "change": "opened", "value": value}
+
+    tags = [
+        opened("1993-01-31T23:59:59+08:00", 1, None),
+        opened("1993-02-01T00:00:00+08:00", 2, 1),
+        opened("1993-02-28T23:00:00+08:00", 0, 2),
+        {**opened("1993-02-28T23:00:00+08:00", 0, 2), "change": "revoked"},
+    ]
+    assert moves(tags) == {("r", "1993-02", "up"): 1, ("r", "1993-02", "down"): 1}
