@@ -39,6 +39,7 @@ async def haunt(settings: Settings, place: int, *, leave_open: bool) -> None:
             await producer.abort_transaction()
     finally:
         # not `stop`, which would tidy up
+        producer._closed = True
         await producer._sender.close()
         await producer.client.close()
 

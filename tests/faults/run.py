@@ -34,7 +34,7 @@ MOST_TAKEN_BY_OTHERS = 0.25
 """Share of the machine's CPU that other processes may take, beyond which how long a recovery took says more about
 them, and is told and not judged."""
 _START_SECONDS = 180.0
-_SETTLE_TRIES = 3
+_SETTLE_SECONDS = 400.0
 _TRANSACTION_TIMEOUT_MS = 8000
 
 
@@ -187,15 +187,15 @@ async def _until_settled(fleet: Fleet) -> None:
 
 
 async def _settle(pipeline: Pipeline) -> None:
-    for _ in range(_SETTLE_TRIES):
+    deadline, told = time.monotonic() + _SETTLE_SECONDS, ""
+    while time.monotonic() < deadline:
         try:
             await pipeline.settle()
-        except (UnreachableError, KafkaError, TimeoutError):
-            continue
-        except AssertionError as error:
-            raise UnrestError(f"{error}") from error
-        return
-    raise UnrestError("the brokers did not answer when everything should come to rest")
+        except (UnreachableError, KafkaError, TimeoutError, AssertionError) as error:
+            told = f"{error}"
+        else:
+            return
+    raise UnrestError(f"expected everything to come to rest within {_SETTLE_SECONDS:.0f} s: {told}")
 
 
 async def _judge(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,6 +10,8 @@ from kafka_broker import KafkaBroker
 
 from streams.child import free_port
 
+START_SECONDS = 180.0
+"""For a node, on a machine that has other things to do."""
 _HEAP = {1: "512m", 3: "384m"}
 # A transaction needs two of three replicas: one node may be gone at any time.
 _REPLICATED = {
@@ -40,7 +43,7 @@ class Cluster:
     def __enter__(self) -> Self:
         try:
             # A node answers when the others do.
-            together(node.start for node in self.nodes)
+            together(partial(node.start, START_SECONDS) for node in self.nodes)
         except BaseException:
             self.close()
             raise

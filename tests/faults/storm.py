@@ -22,13 +22,12 @@ from .feed import Feed
 from .fleet import Fleet, Worker
 from .ghosts import OPEN_SECONDS, haunt
 from .plan import Fault, Plan
-from .servers import Cluster
+from .servers import START_SECONDS, Cluster
 from .tag_watch import Moved, TagWatch
 
 HEAL_SECONDS = 60.0
 """What has not healed by then is told, and the next fault strikes."""
 FEED_AFTER_SECONDS = 10.0
-_START_SECONDS = 180.0
 _POLL_SECONDS = 0.1
 _UNREACHED = (UnreachableError, MissingTopicError, OutcomeUnknownError, FencedError, KafkaError, OSError)
 
@@ -183,7 +182,7 @@ class Storm:
         node = self._node(fault)
         await asyncio.to_thread(end, node)
         await asyncio.sleep(fault.seconds)
-        await asyncio.to_thread(node.start, _START_SECONDS)
+        await asyncio.to_thread(node.start, START_SECONDS)
 
     async def _freeze_broker(self, fault: Fault, struck: Struck) -> None:
         node = self._node(fault)
