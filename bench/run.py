@@ -1,15 +1,12 @@
 """One run: a broker, a Redis, the job, and each contender after the other, alone on the machine but for these."""
 
 import asyncio
-import json
 import logging
-import os
-import sys
 import tempfile
 import time
 from array import array
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,21 +19,16 @@ from bench.job import DEDUPE_COUNT, PARTITIONS, Bank
 from bench.machine import describe_machine, load_average
 from bench.measure import Lag, Progress, Speed, cpu_seconds, speed
 from bench.report import Latency, Report, Restore, Result, StateSize
+from bench.workers import ROOT, BenchError, log_events, started, wait_for_event, worker_of
 from streams import topics as contract
 from streams.app import group_of
 from streams.child import Child
 from streams.restore import restore
 from streams.settings import Settings
 
-ROOT = Path(__file__).resolve().parent.parent
 SETTLE_SECONDS = 5.0
 """Time at most before a paced run for the worker to come to rest, and after it for the last tags to arrive."""
-_RESTORE_SECONDS = 120.0
 Say = Callable[[str], None]
-
-
-class BenchError(Exception):
-    """A contender did not do the job, so that its figures mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +156,7 @@ class Run:
         measured: list[float] = []
         first = self._bank.made
         with self._worker(settings, "ingest,decide,project") as child:
-            await self._log_line(child, "ready")
+            await wait_for_event(child, "ready")
             await asyncio.sleep(settle)
             async with TagReader(self._bootstrap, settings.topic(contract.TAGS)) as reader:
                 reading = asyncio.create_task(reader.read_latencies(first, produced, measured))
@@ -190,9 +182,9 @@ class Run:
         self._say("restore")
         began = time.monotonic()
         with self._worker(self._stages, "decide") as child:
-            await self._log_line(child, "ready")
+            await wait_for_event(child, "ready")
             ready = time.monotonic() - began
-            lines = _events(child.log, "restored")
+            lines = log_events(child.log, "restored")
         return Restore(
             customers=sum(int(line["customers"]) for line in lines),
             records=sum(int(line["records"]) for line in lines),
@@ -218,51 +210,13 @@ class Run:
         if found != expected:
             raise BenchError(f"expected {expected} tags of {who}, found {found}: it did not do the same job")
 
-    @contextmanager
-    def _worker(self, settings: Settings, only: str) -> Iterator[Child]:
-        given = settings.model_dump(mode="json", include=settings.model_fields_set)
-        env = {
-            f"TAGGER_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
-            for name, value in given.items()
-        }
-        with self._child(
-            f"{settings.app}-{only}", ["-m", "streams.cli.main", "worker", "--only", only], env
-        ) as child:
-            yield child
+    def _worker(self, settings: Settings, only: str) -> AbstractContextManager[Child]:
+        return worker_of(settings, only, self._folder)
 
-    @contextmanager
-    def _program(self, name: str, topic: str, **topics: str) -> Iterator[Child]:
+    def _program(self, name: str, topic: str, **topics: str) -> AbstractContextManager[Child]:
         env = {"BENCH_BOOTSTRAP": self._bootstrap, "BENCH_APP": f"bench-{name}", "BENCH_INPUT": topic}
         env |= {f"BENCH_{variable}": value for variable, value in topics.items()}
-        with self._child(name, ["-m", f"bench.{name}"], env) as child:
-            yield child
-
-    @contextmanager
-    def _child(self, name: str, arguments: list[str], env: dict[str, str]) -> Iterator[Child]:
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith("TAGGER_")}
-        number = len(list(self._folder.glob("*.log")))
-        child = Child(
-            [sys.executable, *arguments],
-            self._folder / f"{number}-{name}.log",
-            inherited | {"PYTHONPATH": str(ROOT)} | env,
-        )
-        try:
-            yield child
-        finally:
-            child.stop()
-
-    async def _log_line(self, child: Child, event: str) -> None:
-        deadline = time.monotonic() + _RESTORE_SECONDS
-        while not _events(child.log, event):
-            if not child.running or time.monotonic() > deadline:
-                raise BenchError(f"expected a worker to say `{event}`, it ended with {child.log_tail()}")
-            await asyncio.sleep(0.02)
-
-
-def _events(log: Path, name: str) -> list[dict[str, str]]:
-    whole = log.read_text().rpartition("\n")[0]  # the last line may be half written
-    lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
-    return [line for line in lines if line["event"] == name]
+        return started(name, ["-m", f"bench.{name}"], env, self._folder)
 
 
 def run_bench(size: Size, results: Path, say: Say) -> Report:

@@ -33,12 +33,26 @@ ROOT = Path(__file__).resolve().parents[2]
     help="How long events come at half the pipeline's rate, for latency.",
 )
 @click.option(
+    "--restore",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Measure only this: a worker's restore of so many customers.",
+)
+@click.option(
     "--results",
     metavar="DIR",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where the report goes, as JSON and Markdown; bench/results when left out.",
 )
-def bench(events: int, customers: int, usual_events: int, live_seconds: float, results: Path | None) -> None:
+def bench(
+    *,
+    events: int,
+    customers: int,
+    usual_events: int,
+    live_seconds: float,
+    restore: int | None,
+    results: Path | None,
+) -> None:
     """Measure this machine: each stage, the whole pipeline, and the same job done in two other ways.
 
     Starts a Kafka and a Redis of its own (Java, Maven and redis-server are needed), and takes five to ten minutes.
@@ -50,13 +64,19 @@ def bench(events: int, customers: int, usual_events: int, live_seconds: float, r
         )
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     run = importlib.import_module("bench.run")
+    restoring = importlib.import_module("bench.restore")
     parts = importlib.import_module("parts")
     measure = importlib.import_module("bench.measure")
-    size = run.Size(events, customers, usual_events, live_seconds)
+    folder = results or ROOT / "bench" / "results"
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
     try:
-        report = run.run_bench(
-            size, results or ROOT / "bench" / "results", lambda text: click.echo(text, err=True)
-        )
+        if restore is not None:
+            report = restoring.run_restore(restore, folder, say)
+        else:
+            report = run.run_bench(run.Size(events, customers, usual_events, live_seconds), folder, say)
     except parts.MissingPartError as error:
         raise CommandError(str(error), UNREACHABLE) from error
     except (run.BenchError, measure.StuckError) as error:

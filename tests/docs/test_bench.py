@@ -90,9 +90,9 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentile([7], 0.5) == 7
 
 
-@pytest.mark.kafka
-@pytest.mark.redis
-def test_a_small_run_writes_its_report(tmp_path: Path) -> None:
+@pytest.fixture
+def servers() -> None:
+    """Skip where the bench's servers cannot be had."""
     try:
         install_kafka()
         program("redis-server", "redis-server")
@@ -100,18 +100,39 @@ def test_a_small_run_writes_its_report(tmp_path: Path) -> None:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(str(part))
-    sizes = {"events": 2000, "customers": 100, "usual-events": 500, "live-seconds": 2}
-    options = [text for name, value in sizes.items() for text in (f"--{name}", str(value))]
+
+
+def run_bench(folder: Path, **sizes: int) -> tuple[str, str]:
+    """A run of the command; the page and the JSON that it wrote."""
+    options = [text for name, value in sizes.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     done = subprocess.run(
-        [sys.executable, "-m", "streams.cli.main", "bench", *options, "--results", str(tmp_path)],
+        [sys.executable, "-m", "streams.cli.main", "bench", *options, "--results", str(folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    page, report = (next(tmp_path.glob(f"*.{kind}")).read_text() for kind in ("md", "json"))
+    page, report = (next(folder.glob(f"*.{kind}")).read_text() for kind in ("md", "json"))
     assert page.strip() == done.stdout.strip()
+    return page, report
+
+
+@pytest.mark.kafka
+@pytest.mark.redis
+def test_a_small_restore_writes_its_report(tmp_path: Path, servers: None) -> None:
+    page, report = run_bench(tmp_path, restore=700)
+    found = json.loads(report)
+    assert f"# Restore of {found['customers']} customers" in page
+    assert found["customers"] == 700
+    assert found["state_bytes"] > 700 * 100
+    assert found["ready_seconds"] > found["seconds"] > 0
+
+
+@pytest.mark.kafka
+@pytest.mark.redis
+def test_a_small_run_writes_its_report(tmp_path: Path, servers: None) -> None:
+    page, report = run_bench(tmp_path, events=2000, customers=100, usual_events=500, live_seconds=2)
     found = json.loads(report)
     names = [result["name"] for result in found["results"]]
     assert names == ["ingest", "decide", "project", "whole pipeline", "spike", "usual"]
