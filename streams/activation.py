@@ -1,21 +1,24 @@
-"""Publishing rulebooks, and putting one in force (rulebook.md §6).
+"""Publishing rulebooks, putting one in force, and pausing rules (rulebook.md §5 and §6).
 
 A published rulebook is a record of `tagging.rulebooks` under its digest. It comes into force by an activation
 record in every journal partition, all in one transaction of the one id `<app>-activation`, so that there is one
 writer at a time; the same transaction notes it in `tagging.rulebooks` under the reserved key `#activated`. That
-note is how workers that start together find out that somebody was first: fence, look, and only then write.
+note is how workers that start together find out that somebody was first: fence, look, and only then write. A pause
+is written in the same way.
 
 Markers of a transaction reach its partitions one after the other, so a reader may see an activation in the
 journal a moment before the rulebook it names; `published` waits for what is on its way.
 """
 
 import asyncio
+import logging
 import random
 from dataclasses import dataclass
 
 import msgspec
 
-from schemas.journal import Activation, encode_record
+from schemas.journal import Activation, ControlRecord, Pause, encode_record
+from schemas.packmodel import nearest
 from streams.clients import UnreachableError, open_producer, partition_counts, read_topic
 from streams.logs import tell
 from streams.packs import UnreadablePacksError, read_folder
@@ -27,8 +30,13 @@ from tagger.rulebook import RulebookError, read_rulebook
 
 ACTIVATED_KEY = b"#activated"
 """No digest looks like this. Its value is the last activation."""
+log = logging.getLogger(__name__)
+
 _TRIES = 10
 _WAIT_SECONDS = (0.2, 1.0)
+_WHAT_TO_DO = (
+    "`tagger rules diff active DIR` shows the differences, `tagger rules activate DIR` puts the folder in force"
+)
 
 
 class RulesError(Exception):
@@ -109,15 +117,28 @@ async def activate(settings: Settings, digest: str, from_ms: int | None = None) 
     known = (await published(settings)).rulebooks
     if digest not in known:
         raise LookupError(f"expected a published rulebook {digest}, found {', '.join(sorted(known)) or 'none'}")
-    counts = await _counts(settings)
-    unit = UnitOfWork(settings, activation_id(settings))
-    try:
-        await unit.fence()
-        async with unit.begin() as batch:
-            _append_activation(batch, settings, counts, Activation(digest=digest, from_ms=from_ms))
-            await batch.commit()
-    finally:
-        await unit.close()
+    await _write(settings, Activation(digest=digest, from_ms=from_ms))
+
+
+async def pause(settings: Settings, rule: str, *, resumed: bool = False) -> None:
+    """Hold back every push of a rule from here on, or let them go again.
+
+    A rule that is paused already, or resumed without being paused, stays as it is. One that is no longer in force
+    can be resumed.
+
+    Raises:
+        LookupError: no rulebook was activated, or the last one activated has no such rule.
+        UnreachableError, MissingTopicError, FencedError, OutcomeUnknownError: as `activate`.
+    """
+    found = await published(settings)
+    if found.activated is None:
+        raise LookupError("expected a rulebook in force, found that none was ever activated")
+    rulebook = read_rulebook(found.rulebooks[found.activated.digest].files)
+    if rule not in rulebook.rules and not resumed:
+        near = nearest(rule, rulebook.rules)
+        hint = f"; did you mean {near}?" if near else ""
+        raise LookupError(f"expected a rule of the rulebook {rulebook.name} in force, got {rule}{hint}")
+    await _write(settings, Pause(rule=rule, resumed=resumed))
 
 
 async def bootstrap(settings: Settings) -> str | None:
@@ -133,7 +154,9 @@ async def bootstrap(settings: Settings) -> str | None:
         UnreachableError, MissingTopicError: as `read_topic`.
     """
     for _ in range(_TRIES):
-        if (await published(settings)).activated is not None:
+        activated = (await published(settings)).activated
+        if activated is not None:
+            _warn_of_other_packs(settings, activated.digest)
             return None
         try:
             return await _bootstrap_fenced(settings)
@@ -144,6 +167,20 @@ async def bootstrap(settings: Settings) -> str | None:
         f"expected to activate the packs in {settings.rules} at {settings.bootstrap}, gave up after {_TRIES} "
         "tries: each time another writer came in between or the outcome stayed unknown"
     )
+
+
+def _warn_of_other_packs(settings: Settings, in_force: str) -> None:
+    """Say once, at start, that the folder's packs are not those that decide."""
+    try:
+        found = read_rulebook(read_folder(settings.rules)).digest
+    except (UnreadablePacksError, RulebookError):
+        # They decide nothing here; `tagger rules check` says what is wrong with them.
+        return
+    if found != in_force:
+        log.warning(
+            "rules folder is not in force",
+            extra={"folder": str(settings.rules), "found": found, "in_force": in_force, "do": _WHAT_TO_DO},
+        )
 
 
 async def _bootstrap_fenced(settings: Settings) -> str | None:
@@ -159,7 +196,7 @@ async def _bootstrap_fenced(settings: Settings) -> str | None:
             return None
         async with unit.begin() as batch:
             _append_rulebook(batch, settings, counts, digest.encode(), value)
-            _append_activation(batch, settings, counts, Activation(digest=digest))
+            _append_control(batch, settings, counts, Activation(digest=digest))
             await batch.commit()
         return digest
     finally:
@@ -188,11 +225,23 @@ def _append_rulebook(
     batch.append(topic, partition_of(key, counts[topic]), key, value)
 
 
-def _append_activation(
-    batch: Transaction, settings: Settings, counts: dict[str, int], activation: Activation
-) -> None:
-    value = encode_record(activation)
+async def _write(settings: Settings, record: ControlRecord) -> None:
+    """Write a record to every journal partition, in one transaction of the one writer."""
+    counts = await _counts(settings)
+    unit = UnitOfWork(settings, activation_id(settings))
+    try:
+        await unit.fence()
+        async with unit.begin() as batch:
+            _append_control(batch, settings, counts, record)
+            await batch.commit()
+    finally:
+        await unit.close()
+
+
+def _append_control(batch: Transaction, settings: Settings, counts: dict[str, int], record: ControlRecord) -> None:
+    value = encode_record(record)
     journal = settings.topic(JOURNAL)
     for partition in range(counts[journal]):
         batch.append(journal, partition, None, value)
-    _append_rulebook(batch, settings, counts, ACTIVATED_KEY, value)
+    if isinstance(record, Activation):
+        _append_rulebook(batch, settings, counts, ACTIVATED_KEY, value)

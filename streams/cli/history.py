@@ -3,8 +3,8 @@
 import csv
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ import click
 import msgspec
 
 from schemas.bankday import BankCalendar
-from schemas.journal import CustomerEvent, JournalRecord
+from schemas.journal import Activation, CustomerEvent, JournalRecord
 from streams.cli.exits import BAD_CONFIGURATION, CommandError, run
 from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
 from streams.cli.publish import reading_sources
+from streams.cli.report import html_report
+from streams.cli.rulebooks import find_rulebook
 from streams.cli.summary import Summary
+from streams.comparison import Comparison, Volume
 from streams.history import Refused, decode_journal, parse_time, read_journal, until
 from streams.packs import UnreadablePacksError, read_folder
 from streams.refold import refold
@@ -26,8 +29,8 @@ from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source
 from streams.topics import JOURNAL
 from tagger.partition import Partition
-from tagger.plain_fold import Emit, fold
-from tagger.rulebook import RulebookError, read_rulebook
+from tagger.plain_fold import Emit, Folding, fold
+from tagger.rulebook import Rulebook, RulebookError, read_rulebook
 from tagger.view import project_customer
 
 _JOURNAL = "journal"
@@ -69,6 +72,12 @@ def _source_options(command: _Command) -> _Command:
 @click.option(
     "--state", "state_file", type=OutputFile("wb"), help="Write every customer's profile and open tags here."
 )
+@click.option(
+    "--against",
+    metavar="DIR|DIGEST|active",
+    help="Compare with what another rulebook decides over the same records.",
+)
+@click.option("--report", "report_file", type=OutputFile("w"), help="Write an HTML report here.")
 @click.option("--json", "as_json", is_flag=True, help="The summary as one JSON object.")
 @click.pass_obj
 def backtest(
@@ -78,6 +87,8 @@ def backtest(
     tags_file: Output | None,
     dead_letters_file: Output | None,
     state_file: Output | None,
+    against: str | None,
+    report_file: Output | None,
     as_json: bool,
     **source: Any,
 ) -> None:
@@ -94,21 +105,33 @@ def backtest(
     \b
     tagger backtest data/berka --format berka --rules rules --tags tags.jsonl
     tagger backtest tagging.journal --format journal --rules new-rules
+    tagger backtest tagging.journal --format journal --rules new-rules --against active --report report.html
+
+    --against counts, by rule, what opened and what would be pushed a day, and names the customers that differ with
+    the conditions that held; --report writes it down. Under recorded time a push counts where only `replay` keeps
+    it back.
     """
-    summary = Summary()
+    summary, tally = Summary(), _tally(settings, against, report_file)
 
     def emit(tag: bytes) -> None:
         summary.count(tag)
+        if tally is not None:
+            tally.new.take(tag)
         if tags_file is not None:
             tags_file.write(tag + b"\n")
 
     if source["format_name"] == _JOURNAL and str(source["source"]) == JOURNAL:
         partitions = _refold(settings, source["rules"], emit)
+        if tally is not None and tally.old is not None:
+            assert tally.against is not None
+            with counting("records folded again") as progress:
+                other = (tally.against.digest, dict(tally.against.files))
+                run(refold(settings, other, tally.old.take, progress))
     else:
         reading = _Run(settings, **source)
         if dead_letters_file is not None:
             reading.refused.keep = lambda letter: dead_letters_file.write(_ENCODER.encode(letter) + b"\n")
-        reading.fold(reading.journal(), emit)
+        reading.fold(reading.journal(), emit, tally)
         partitions = [reading.partition]
         summary.refused, summary.notes = reading.refused.reasons, reading.source.notes
     if state_file is not None:
@@ -116,7 +139,36 @@ def backtest(
     customers = sum(len(partition.customers) for partition in partitions)
     outputs = (tags_file, dead_letters_file, state_file)
     err = any(output is not None and output.is_standard_output for output in outputs)
-    summary.show((partition.meta for partition in partitions), customers, as_json=as_json, err=err)
+    comparison = None if tally is None else tally.compare(partitions)
+    summary.show((partition.meta for partition in partitions), customers, comparison, as_json=as_json, err=err)
+    if comparison is not None and report_file is not None:
+        report_file.write(html_report(comparison, str(source["source"])))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What is counted for a comparison.
+
+    Attributes:
+        against: the rulebook to compare with, decided over the same records into `old`.
+    """
+
+    new: Volume
+    old: Volume | None = None
+    against: Rulebook | None = None
+
+    def compare(self, partitions: Sequence[Partition]) -> Comparison:
+        """The volumes, the new one named by the rulebook that decided last."""
+        for partition in partitions:
+            self.new.name = partition.program(partition.meta.rulebook).name
+        return Comparison(self.new, self.old)
+
+
+def _tally(settings: Settings, against: str | None, report: Output | None) -> _Tally | None:
+    if against is None:
+        return None if report is None else _Tally(Volume(""))
+    rulebook = find_rulebook(settings, against)
+    return _Tally(Volume(""), Volume(rulebook.name), rulebook)
 
 
 @click.command()
@@ -187,10 +239,26 @@ class _Run:
             return decode_journal(self.source.records)
         return read_journal(self.source, self._settings, int(time.time() * 1000), self.refused)
 
-    def fold(self, journal: Iterable[JournalRecord], emit: Emit = lambda tag: None) -> None:
-        """Fold it into the partition."""
+    def fold(
+        self, journal: Iterable[JournalRecord], emit: Emit = lambda tag: None, tally: _Tally | None = None
+    ) -> None:
+        """Fold it into the partition, and into one of the rulebook to compare with."""
         with reading_sources(), counting("records folded") as progress:
+            if tally is not None and tally.against is not None and tally.old is not None:
+                journal = self._folding_aside(journal, tally.against, tally.old)
             fold(self.partition, self._digest, journal, emit, progress)
+
+    def _folding_aside(
+        self, journal: Iterable[JournalRecord], against: Rulebook, volume: Volume
+    ) -> Iterator[JournalRecord]:
+        """The journal as it passes, each record decided by another rulebook too."""
+        files = {against.digest: dict(against.files)}
+        aside = Folding(Partition(self._settings.core(), files.__getitem__), volume.take)
+        aside.take(Activation(digest=against.digest))
+        for record in journal:
+            aside.take(record)
+            yield record
+        aside.finish()
 
 
 def _refold(settings: Settings, rules: Path | None, emit: Emit) -> list[Partition]:

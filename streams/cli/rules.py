@@ -1,4 +1,4 @@
-"""`tagger rules`: check, test and read the packs of a folder."""
+"""`tagger rules`: check, test and read the packs of a folder; `streams.cli.rulebooks` puts them in force."""
 
 import json
 import time
@@ -22,6 +22,7 @@ from schemas.rulepack import (
     ScorecardRule,
     SignalRule,
 )
+from streams.cli import rulebooks
 from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError
 from streams.packs import UnreadablePacksError, read_packs
 from streams.settings import Settings
@@ -41,11 +42,22 @@ _PLAIN_WIDTH = 120
 
 @click.group()
 def rules() -> None:
-    """Check, test and read rule packs.
+    """Check, test, read, compare and put in force rule packs.
 
     A pack is a YAML file that says what to look for in a customer's events, with cases that show it. DIR is the
     folder of the packs; without it, the setting `rules` (TAGGER_RULES).
     """
+
+
+for _command in (
+    rulebooks.publish,
+    rulebooks.activate,
+    rulebooks.list_rulebooks,
+    rulebooks.diff,
+    rulebooks.pause,
+    rulebooks.resume,
+):
+    rules.add_command(_command)
 
 
 @rules.command(epilog=_EXIT_CODES.format(not_so="something doubtful was found"))
@@ -120,24 +132,41 @@ def test(
 
 
 @rules.command(epilog=_EXIT_CODES.format(not_so="never"))
-@_DIRECTORY
+@click.argument("which", metavar="[DIR|DIGEST|active]", required=False)
 @_JSON
 @click.option("--functions", is_flag=True, help="The functions an expression may call, instead of the packs.")
 @click.pass_obj
-def show(settings: Settings | None, directory: Path | None, as_json: bool, functions: bool) -> None:
-    """Read the packs aloud: settings, features and rules of each."""
+def show(settings: Settings | None, which: str | None, as_json: bool, functions: bool) -> None:
+    """Read packs aloud: settings, features and rules of each, and the contact policy.
+
+    Those of a folder, or of a rulebook that was published: by its digest, the digest's beginning, or `active`.
+    """
     if functions:
         for spec in FUNCTIONS.values():
             click.echo(f"{spec.usage}\n    {spec.summary}")
         return
-    rulebook = _read(_folder(settings, directory), as_json)
+    folder = _folder(settings, None if which is None else Path(which))
+    if which is None or folder.is_dir():
+        rulebook = _read(folder, as_json)
+    else:
+        rulebook = rulebooks.find_rulebook(settings or Settings(), which)
     if as_json:
         packs = [pack.model_dump(mode="json", by_alias=True, exclude_defaults=True) for pack in rulebook.packs]
-        _print_json({"rulebook": rulebook.name, "digest": rulebook.digest, "packs": packs})
+        policy = _policy_json(rulebook)
+        _print_json({"rulebook": rulebook.name, "digest": rulebook.digest, "packs": packs, "policy": policy})
         return
     click.echo(f"rulebook {rulebook.name}")
     for pack in rulebook.packs:
         click.echo("\n".join(["", *_pack_lines(pack)]))
+    if rulebook.policy is not None:
+        click.echo("\npolicy")
+        for key, value in (_policy_json(rulebook) or {}).items():
+            click.echo(f"  {key}: {value}")
+
+
+def _policy_json(rulebook: Rulebook) -> dict[str, Any] | None:
+    policy = rulebook.policy
+    return None if policy is None else policy.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def _folder(settings: Settings | None, directory: Path | None) -> Path:

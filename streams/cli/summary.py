@@ -10,6 +10,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from streams.cli.report import brief_json, brief_lines, brief_table
+from streams.comparison import Comparison
 from tagger.meta import Meta
 
 _PLAIN_WIDTH = 120
@@ -42,11 +44,20 @@ class Summary:
         head = _HEADS.decode(tag)
         self.changes[head.rule, head.change] += 1
 
-    def show(self, metas: Iterable[Meta], customers: int, *, as_json: bool, err: bool) -> None:
+    def show(
+        self,
+        metas: Iterable[Meta],
+        customers: int,
+        comparison: Comparison | None = None,
+        *,
+        as_json: bool,
+        err: bool,
+    ) -> None:
         """Print it.
 
         Args:
             metas: of every partition folded.
+            comparison: pushes, and what another rulebook decides.
             err: on standard error, because standard output holds records.
         """
         metas = list(metas)
@@ -59,7 +70,7 @@ class Summary:
         }
         rulebooks = sorted({meta.rulebook for meta in metas})
         if as_json:
-            self._show_json(totals, rulebooks, customers, err)
+            self._show_json(totals, rulebooks, customers, comparison, err)
             return
         console = Console(stderr=err, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
         tags = Table("rule", "change", "tags")
@@ -71,10 +82,21 @@ class Summary:
         if any(self.notes.values()):
             console.print(f"source: {_listed(+self.notes)}")
         console.print(f"{customers:,} customers, rulebook {', '.join(rulebooks)}")
+        if comparison is not None:
+            console.print(brief_table(comparison))
+            for line in brief_lines(comparison):
+                console.print(line)
 
-    def _show_json(self, fates: dict[str, int], rulebooks: list[str], customers: int, err: bool) -> None:
+    def _show_json(
+        self,
+        fates: dict[str, int],
+        rulebooks: list[str],
+        customers: int,
+        comparison: Comparison | None,
+        err: bool,
+    ) -> None:
         tags = [{"rule": rule, "change": change, "count": n} for (rule, change), n in sorted(self.changes.items())]
-        summary = {
+        summary: dict[str, object] = {
             "rulebooks": rulebooks,
             "customers": customers,
             "fates": fates,
@@ -82,6 +104,8 @@ class Summary:
             "source": dict(self.notes),
             "tags": tags,
         }
+        if comparison is not None:
+            summary["comparison"] = brief_json(comparison)
         click.echo(msgspec.json.encode(summary).decode(), err=err)
 
 

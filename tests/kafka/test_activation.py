@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from kafka_broker import KafkaBroker
 
-from schemas.journal import Activation, decode_record
-from streams.activation import RulesError, activate, activation_id, bootstrap, publish, published
+from schemas.journal import Activation, JournalRecord, Pause, decode_record
+from streams.activation import RulesError, activate, activation_id, bootstrap, pause, publish, published
 from streams.clients import MissingTopicError, open_producer, read_topic
 from streams.settings import Settings
 from streams.topics import create
@@ -142,3 +142,37 @@ async def test_empty_rules_folder_is_refused(settings: Settings, tmp_path: Path)
 async def test_missing_topics_are_named(kafka: KafkaBroker, topic_prefix: str) -> None:
     with pytest.raises(MissingTopicError, match="tagger topics create"):
         await bootstrap(Settings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix))
+
+
+async def test_a_pause_stands_in_every_partition_and_leaves_the_rulebook_in_force(settings: Settings) -> None:
+    digest = await bootstrap(settings)
+    await pause(settings, "size")
+    await pause(settings, "size", resumed=True)
+    found: list[list[JournalRecord]] = [[] for _ in range(PARTITIONS)]
+    async for record in read_topic(settings, settings.topic("tagging.journal")):
+        found[record.partition].append(decode_record(record.value))
+    expected = [Activation(digest=digest or ""), Pause(rule="size"), Pause(rule="size", resumed=True)]
+    assert found == [expected] * PARTITIONS
+    assert (await published(settings)).activated == Activation(digest=digest or "")
+
+
+async def test_only_a_rule_in_force_is_paused(settings: Settings) -> None:
+    with pytest.raises(LookupError, match="none was ever activated"):
+        await pause(settings, "size")
+    await bootstrap(settings)
+    with pytest.raises(LookupError, match=r"got sise; did you mean size\?"):
+        await pause(settings, "sise")
+    await pause(settings, "of-an-earlier-rulebook", resumed=True)
+
+
+async def test_a_folder_that_is_not_in_force_is_told_once_at_start(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    digest = await bootstrap(settings)
+    await bootstrap(settings)
+    assert [record for record in caplog.records if record.name == "streams.activation"] == []
+    (settings.rules / "levels.yaml").write_text(packs(5000)["levels.yaml"])
+    await bootstrap(settings)
+    (line,) = [record for record in caplog.records if record.name == "streams.activation"]
+    assert line.message == "rules folder is not in force"
+    assert (vars(line)["in_force"], vars(line)["found"]) == (digest, read_rulebook(packs(5000)).digest)

@@ -209,6 +209,7 @@ def test_a_cap_a_week_holds_until_monday() -> None:
         ("03-09 00:00", "revoked", "low", None),
         ("03-09 00:00", "released", "high", "push"),
     ]
+    assert result.told()[1]["delivery"]["not_before"] == "2026-03-09T00:00:00+08:00"
 
 
 def test_of_a_cap_and_the_night_the_later_end_counts() -> None:
@@ -464,3 +465,17 @@ def test_a_tag_carries_the_needs_of_its_rule() -> None:
     low, high = run([activation("r1"), *records], {"r1": words.removesuffix("---\n")}).told()
     assert low["needs"] == ["car", "card"]
     assert "needs" not in high
+
+
+def test_a_reason_may_give_way_to_another_which_its_own_end_ends() -> None:
+    night = [app("2026-03-02 22:00", "e1", product="A"), consent("2026-03-03 08:00", "p2", Consent())]
+    waiting = decide(f"consent: true\n{NIGHT}", *night, ticks("2026-03-03 10:00"))
+    assert [row[3] for row in outcome(waiting)] == ["quiet_hours"]
+    assert waiting.state().rules["low"].open.held == "no_consent"  # type: ignore[union-attr]
+    assert waiting.state().contacts is None
+    agreed = decide(f"consent: true\n{NIGHT}", *night, consent("2026-03-03 12:00", "p3"))
+    assert outcome(agreed)[1:] == [("03-03 12:00", "released", "low", "push")]
+    paused = [app("2026-03-02 22:00", "e1", product="A"), pause("low"), ticks("2026-03-03 10:00")]
+    assert [row[3] for row in outcome(decide(NIGHT, *paused))] == ["quiet_hours"]
+    resumed = decide(NIGHT, *paused, pause("low", resumed=True))
+    assert outcome(resumed)[1:] == [("03-03 10:00", "released", "low", "push")]

@@ -1,0 +1,89 @@
+"""`tagger rules diff` and `show` of folders: what decides and differs, what follows, and the compiled form."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streams.cli.rules import rules
+from streams.settings import Settings
+
+PACK = """\
+pack: p
+title: A small pack
+settings: {line: 100}
+features:
+  n: {count: transactions, over: 3d}
+  same: {count: app_events, over: 3d}
+rules:
+  rich: {title: Rich, when: assets >= line, expires: 3d}
+  busy: {when: n >= 3 and same >= 0}
+"""
+POLICY = "quiet_hours: {from: 21:00, to: 09:00}\ncaps: {push: {per_day: 1}}\n"
+
+
+def write(folder: Path, pack: str = PACK, policy: str | None = None) -> str:
+    folder.mkdir()
+    (folder / "p.yaml").write_text(pack, encoding="utf-8")
+    if policy is not None:
+        (folder / "policy.yaml").write_text(policy, encoding="utf-8")
+    return str(folder)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(rules, list(arguments), obj=Settings())
+
+
+def test_diff_says_what_differs_and_what_follows(tmp_path: Path) -> None:
+    changed = PACK.replace("line: 100", "line: 200").replace("transactions, over: 3d", "transactions, over: 4d")
+    old = write(tmp_path / "old", policy=POLICY)
+    new = write(tmp_path / "new", changed.split("  busy")[0] + "  calm: {when: n < 1}\n", "stale: 1h")
+    result = run("diff", old, new)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1:] == [
+        "~ p.features.n.over: 3d → 4d",
+        "- p.rules.busy.when: n >= 3 and same >= 0",
+        "+ p.rules.calm.when: n < 1",
+        "~ p.settings.line: 100 → 200",
+        "- policy.caps.push.per_day: 1",
+        "- policy.quiet_hours.from: 21:00:00",
+        "- policy.quiet_hours.to: 09:00:00",
+        "+ policy.stale: 3600000",
+        "! feature p.n begins to warm: it is new, or counts something else than before",
+        "! rule busy is gone: its open episodes are revoked",
+        "! the contact policy changes: every held tag is looked at again",
+    ]
+    told = json.loads(run("diff", old, new, "--json").stdout)
+    assert told["differences"][0] == {"path": "p.features.n.over", "old": "3d", "new": "4d"}
+    assert len(told["consequences"]) == 3
+
+
+def test_better_words_are_no_difference_and_another_order_is(tmp_path: Path) -> None:
+    old = write(tmp_path / "old")
+    worded = write(tmp_path / "worded", PACK.replace("title: Rich, ", "").replace("A small pack", "Another"))
+    assert run("diff", old, worded).exit_code == 0
+    lines = PACK.splitlines(keepends=True)
+    reordered = write(tmp_path / "reordered", "".join([*lines[:7], lines[8], lines[7]]))
+    result = run("diff", old, reordered)
+    assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "they say the same in another order")
+
+
+def test_show_tells_the_policy(tmp_path: Path) -> None:
+    folder = write(tmp_path / "rules", policy=POLICY)
+    assert "caps: {'push': {'per_day': 1}" in run("show", folder).stdout
+    assert json.loads(run("show", folder, "--json").stdout)["policy"]["quiet_hours"]["to"] == "09:00:00"
+
+
+@pytest.mark.parametrize("arguments", [("diff", "active", "rules"), ("show", "ab12cd34"), ("show", "active")])
+def test_a_digest_is_looked_for_at_the_broker(arguments: tuple[str, ...]) -> None:
+    settings = Settings(bootstrap="127.0.0.1:1")
+    result = CliRunner().invoke(rules, list(arguments), obj=settings)
+    assert result.exit_code == 3
+    assert "127.0.0.1:1" in result.output
+
+
+def test_what_is_neither_folder_nor_digest_ends_with_2() -> None:
+    result = run("show", "nowhere")
+    assert result.exit_code == 2
+    assert "a published digest (or its beginning)" in result.output
