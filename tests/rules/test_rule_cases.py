@@ -1,20 +1,45 @@
 """Every case of every pack in rules/, and the runner held to failing when it should."""
 
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from tagger.cases import CaseResult, run_cases
+from schemas.bankday import BankCalendar
+from tagger.cases import CaseResult, run_case, run_cases
 from tagger.lint import lint
-from tagger.rulebook import Rulebook, read_rulebook
+from tagger.program import Program
+from tagger.rulebook import Overrides, Rulebook, read_rulebook
 from tagger.settings import CoreSettings
 
 RULES = Path(__file__).parents[2] / "rules"
 FILES = {f"rules/{path.name}": path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml"))}
+SETTINGS = {pack.pack: pack.settings for pack in read_rulebook(FILES).packs}
+
+
+# The packs whose rules another one reads.
+READ_BY = {
+    "clv": ("ccb",),
+    "combinations": ("balances", "joint_stock", "risk_class", "value_risk"),
+    "lifecycle": ("ccb", "joint_stock"),
+}
 
 
 def run(files: dict[str, str]) -> list[CaseResult]:
     return run_cases(read_rulebook(files), CoreSettings())
+
+
+def fails(pack_name: str, changes: dict[str, str] | None = None, overrides: Overrides | None = None) -> bool:
+    """Whether a case of a pack, whose text or settings are changed, fails."""
+    needed = {
+        f"rules/{name}.yaml": FILES[f"rules/{name}.yaml"] for name in (pack_name, *READ_BY.get(pack_name, ()))
+    }
+    rulebook = read_rulebook(needed | (changes or {}), overrides)
+    core = CoreSettings()
+    program = Program(rulebook, BankCalendar(core.zone))
+    pack = next(pack for pack in rulebook.packs if pack.pack == pack_name)
+    return any(not run_case(program, core, pack, case).passed for case in pack.cases)
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +84,56 @@ def test_every_pack_names_its_source(rulebook: Rulebook) -> None:
         ("joint_stock", "leave_below: 95%", "leave_below: 94%"),
         ("joint_stock", "near: 0.9 ", "near: 0.91 "),
         ("joint_stock", "cooldown: 90d", "cooldown: 89d"),
+        ("psbc", "or platinum_cards >= 1", "or platinum_cards >= 2"),
+        ("ccb_star", "expr: assets + loan", "expr: assets"),
+        ("ccb_star", "mix: 0.15", "mix: 0.14"),
+        ("icbc", "over: quarter, previous: true", "over: quarter"),
+        ("service", "age(opened_on)", "age(opened_on) - 1"),
+        ("value_risk", "[develop, let-go]", "[let-go, develop]"),
+        ("risk_class", "approval: {from: high}", "approval: {from: elevated}"),
+        ("risk_class", "default_history else 0", "default_history else 1"),
+        ("rfm", "high_potential and recency <= 2 and", "high_potential and recency <= 1 and"),
+        ("clv", "potential and worth", "worth"),
+        ("clv", "alpha: 25", "alpha: 26"),
+        ("balances", "leave_below: 95%", "leave_below: 94%"),
+        ("balances", "{low: current, over: 30d}", "{low: current, over: 29d}"),
+        ("best_time", "when: pay.recurs", "when: not pay.recurs"),
+        ("best_time", "slack: 3d", "slack: 1d"),
+        ("dates", "{next: expires_on, of: cards}", "{next: opened_on, of: cards}"),
+        ("lifecycle", "for: 90d", "for: 91d"),
+        ("lifecycle", "      lapsed: is_lapsed", "      lapsed: is_new"),
+        ("groups", '["enterprise_manager", "self_employed"]', '["self_employed"]'),
+        ("merchants", "usual * season_low", "usual * season_high"),
+        ("growers", "for: 14d", "for: 13d"),
+        ("combinations", "18, 25", "18, 26"),
+        ("combinations", "19 <= hour < 23", "19 <= hour <= 23"),
     ],
 )  # fmt: skip
 def test_a_planted_mistake_fails_a_case(file: str, right: str, wrong: str) -> None:
     text = FILES[f"rules/{file}.yaml"]
     assert right in text
-    results = run({**FILES, f"rules/{file}.yaml": text.replace(right, wrong)})
-    assert any(not result.passed for result in results)
+    assert fails(file, {f"rules/{file}.yaml": text.replace(right, wrong)})
+
+
+# Scores whose every number is invented: their cases hold the structure and the levels, not each point.
+SCORED = {"ccb_star", "icbc", "service", "rfm", "risk_class", "clv"}
+# How far a threshold is moved: a cut of money by a fiftieth, a count or number of days by one.
+_SMALL = 100
+
+
+def thresholds() -> Iterator[tuple[str, str, str | None, Decimal]]:
+    for pack in read_rulebook(FILES).packs:
+        for name, value in pack.settings.items() if pack.pack not in SCORED else ():
+            parts = value.items() if isinstance(value, Mapping) else [(None, value)]
+            yield from ((pack.pack, name, part, number) for part, number in parts)
+
+
+@pytest.mark.parametrize("direction", [1, -1], ids=["higher", "lower"])
+@pytest.mark.parametrize(("pack", "setting", "part", "number"), list(thresholds()))
+def test_a_case_holds_each_threshold_from_both_sides(
+    pack: str, setting: str, part: str | None, number: Decimal, direction: int
+) -> None:
+    is_count = number == number.to_integral_value() and number < _SMALL
+    moved = number + direction if is_count else number * (1 + Decimal("0.02") * direction)
+    value = moved if part is None else {**SETTINGS[pack][setting], part: moved}
+    assert fails(pack, overrides={pack: {setting: value}})
