@@ -138,9 +138,9 @@ def _journal(account: Account) -> Iterator[JournalRecord]:
 def compared(account: Account, scale: str) -> tuple[str, Moves, str]:
     """An account's moves by the core, and in what the reference differs."""
     texts = {f"{pack}.yaml": pack_text(pack, scale) for pack in LADDERS}
-    core, reference = (_steps(by(account, texts)) for by in (by_core, by_reference))
-    differs = "" if core == reference else f"core {core}, reference {reference}"
-    return account.number, moves(by_core(account, texts)), differs
+    tags = by_core(account, texts)
+    core, reference = _steps(tags), _steps(by_reference(account, texts))
+    return account.number, moves(tags), "" if core == reference else f"core {core}, reference {reference}"
 
 
 def _steps(tags: Sequence[dict[str, Any]]) -> list[tuple[Any, ...]]:

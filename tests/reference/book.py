@@ -122,6 +122,8 @@ class Book:
             is_closed = getattr(model, "previous", False) or isinstance(
                 model, features.LevelOf | features.ActiveRule | features.Derived
             )
+            if isinstance(model, features.ListFeature) and not isinstance(model, features.ListNext):
+                is_closed = not any(word in (model.where or "") for word in ("age(", "days_to("))
             by_month = isinstance(model, features.Sum | features.Count) and model.over.unit not in ("days", "ms")
             if not is_closed and not by_month:
                 return True

@@ -244,7 +244,8 @@ class PackMaker:
         kinds = {"checked": graded, "watched": [self._watching, self._watching, self._signal]}
         rule = one(kinds.get(self._theme, [self._signal, self._signal, self._watching, self._matrix, *graded]))()
         for name, options in _COMMON.items():
-            chosen = one([None, None, None, *options])
+            is_likely = name == "cooldown" and self._theme == "watched"
+            chosen = one(["40m", "40m"] if is_likely else [None, None, None, *options])
             if chosen is not None:
                 rule[name] = chosen
         match one(["", "", "event", "when"]):

@@ -63,10 +63,8 @@ def balance(events: Sequence[Transaction], measure: str) -> Fraction:
     return Fraction(before + sum(fen for _, fen in moves), 100)
 
 
-def closings(
-    events: Sequence[Transaction], measure: str, first: date, last: date, day_of: DayOf
-) -> list[Fraction]:
-    """What stood at the end of each day in yuan, both days included."""
+def closings(events: Sequence[Transaction], measure: str, first: date, last: date, day_of: DayOf) -> list[int]:
+    """What stood at the end of each day in fen, both days included."""
     stands, moves = series(events, measure)
     by_day: dict[date, int] = {}
     for occurred_ms, fen in moves:
@@ -75,7 +73,7 @@ def closings(
     found = []
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
         stands += by_day.get(day, 0)
-        found.append(Fraction(stands, 100))
+        found.append(stands)
     return found
 
 

@@ -175,10 +175,10 @@ def lower_middle(values: list[Any]) -> Any:
 
 def _average(model: Any, sight: Sight) -> Any:
     found = _closings(model, sight)
-    return money.to_fen(sum(found, Fraction(0)) / len(found))
+    return money.to_fen(Fraction(sum(found), 100 * len(found)))
 
 
-def _closings(model: Any, sight: Sight) -> list[Fraction]:
+def _closings(model: Any, sight: Sight) -> list[int]:
     first, last = window_days(model.over, sight.today, getattr(model, "previous", False))
     return money.closings(sight.transactions, model.balance, first, last, sight.day_of)
 
@@ -204,8 +204,8 @@ def _list_next(model: Any, sight: Sight) -> Any:
 Value = Callable[[Any, Sight], Any]
 VERBS: dict[type, Value] = {
     pack.AverageBalance: _average,
-    pack.Low: lambda model, sight: min(_closings(model, sight)),
-    pack.High: lambda model, sight: max(_closings(model, sight)),
+    pack.Low: lambda model, sight: Fraction(min(_closings(model, sight)), 100),
+    pack.High: lambda model, sight: Fraction(max(_closings(model, sight)), 100),
     pack.Sum: _summed,
     pack.Count: _counted,
     pack.Distinct: _distinct,
