@@ -127,10 +127,10 @@ class Pipeline:
         self.workers.append(worker)
         return worker
 
-    async def settle(self) -> None:
-        """Wait until no stage has anything left to read, stage by stage."""
+    async def settle(self, *stages: str) -> None:
+        """Wait until these stages, all when none is named, have nothing left to read, stage by stage."""
         deadline = time.monotonic() + SETTLE_SECONDS
-        for stage in READS:
+        for stage in stages or READS:
             while not await self.has_read_all(stage):
                 assert time.monotonic() < deadline, f"{stage} has not read everything, see {self.folder}"
                 await asyncio.sleep(0.2)

@@ -38,13 +38,12 @@ class TaskDeployment:
     @asynccontextmanager
     async def open(cls, bootstrap: str, prefix: str, redis_url: str, **options: Any) -> AsyncIterator[Self]:
         """With its topics, and the project's own packs in force."""
-        values = {"partitions": 2, "clock": "events", "batch_records": 100}
+        values = {"partitions": 2, "clock": "events", "batch_records": 100, "rules": ROOT / "rules"}
         settings = Settings(
             bootstrap=bootstrap,
             topic_prefix=prefix,
             app=prefix.strip("."),
             redis_url=redis_url,
-            rules=ROOT / "rules",
             **values | options,
         )
         await create(settings)

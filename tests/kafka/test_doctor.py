@@ -74,8 +74,9 @@ Damage = Callable[[TaskDeployment], Awaitable[tuple[str, str]]]
 
 async def a_member_of_a_rules_set_gone(deployment: TaskDeployment) -> tuple[str, str]:
     customer, redis = await deployment.tagged(), deployment.redis
-    keys = [key async for key in redis.scan_iter("tagger:rule:{*}") if await redis.zrem(key, customer)]
-    return f"customer {customer}", f"{keys[0]} to hold it since"
+    held = [key async for key in redis.scan_iter("tagger:rule:{*}") if await redis.zscore(key, customer)]
+    await redis.zrem(held[0], customer)
+    return f"customer {customer}", f"{held[0]} to hold it since"
 
 
 async def a_member_too_many(deployment: TaskDeployment) -> tuple[str, str]:
