@@ -1,4 +1,4 @@
-"""The contracts as documents: JSON Schema (2020-12) of every record and of a rule pack, and AsyncAPI 3 of topics.
+"""The contracts as documents: JSON Schema (2020-12) of records, packs and the policy, and AsyncAPI 3 of topics.
 
 Pure: gives file names and texts, the same at every run; `tagger contracts export` writes them.
 """
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from schemas import events, journal_models, outputs
 from schemas.examples import INPUT_EXAMPLES, TAG_EXAMPLE, dead_letter_example, journal_examples
 from schemas.journal import encode_record
-from schemas.pack_schema import PACK_SCHEMA_FILE, pack_schema
+from schemas.pack_schema import PACK_SCHEMA_FILE, POLICY_SCHEMA_FILE, pack_schema, policy_schema
 from schemas.scalars import CUSTOMER_ID_PATTERN
 
 ASYNCAPI_FILE = "asyncapi.json"
@@ -71,8 +71,8 @@ CHANNELS = (
         "tagging.journal",
         "send",
         journal_models.JournalRecord,
-        f"{_CUSTOMER_KEY}; none for ticks and rulebooks",
-        "Valid events, time, activations: one ordered log a customer. Read with isolation.level=read_committed.",
+        f"{_CUSTOMER_KEY}; none for ticks, rulebooks and pauses",
+        "Valid events, time, activations, pauses: one ordered log. Read with isolation.level=read_committed.",
     ),
     Channel(
         "customer",
@@ -114,6 +114,7 @@ def build_contracts(version: str) -> dict[str, str]:
     """
     files = {_schema_file(channel): _write(_json_schema(channel)) for channel in CHANNELS if channel.model}
     files[PACK_SCHEMA_FILE] = _write(pack_schema())
+    files[POLICY_SCHEMA_FILE] = _write(policy_schema())
     files[ASYNCAPI_FILE] = _write(_asyncapi(version))
     return files
 

@@ -1,13 +1,15 @@
-"""JSON Schema of a rule pack, for editors: completion, and marks while one writes.
+"""JSON Schema of a rule pack and of the contact policy, for editors: completion, and marks while one writes.
 
 It is wider than the pipeline: names, types and numbers in their order are `tagger rules check`'s to judge.
 """
 
 from typing import Any
 
+from schemas.policy import Policy
 from schemas.rulepack import Pack
 
 PACK_SCHEMA_FILE = "rulepack.schema.json"
+POLICY_SCHEMA_FILE = "policy.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -15,6 +17,11 @@ def pack_schema() -> dict[str, Any]:
     """The schema of one YAML file under `rules/`, its scalars as an editor reads them."""
     schema = Pack.model_json_schema(mode="validation")
     return {"$schema": _DIALECT, "$id": PACK_SCHEMA_FILE, **_loosened(schema)}
+
+
+def policy_schema() -> dict[str, Any]:
+    """The schema of `rules/policy.yaml`."""
+    return {"$schema": _DIALECT, "$id": POLICY_SCHEMA_FILE, **Policy.model_json_schema(mode="validation")}
 
 
 def _loosened(value: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.policy import CHANNELS
 from schemas.rulepack import (
     ActiveRule,
     AverageBalance,
@@ -36,7 +37,7 @@ from schemas.rulepack import (
 from tagger.features.next_date import MAX_KEPT_DATES
 from tagger.features.sliding import MAX_KEPT_EVENTS
 from tagger.features.summary import MAX_RECENT_DAYS
-from tagger.rulebook import Rulebook
+from tagger.rulebook import Rulebook, families
 from tagger.state import MAX_WATCHES
 
 _DAY, _AMOUNT, _TIME, _TEXT = 5, 9, 9, 66
@@ -55,14 +56,34 @@ class Bound:
 
 
 def state_bounds(rulebook: Rulebook) -> list[Bound]:
-    """The bound of every feature and rule, in order of packs. Equal definitions share their state."""
+    """The bound of every feature and rule, in order of packs, then of the contact policy.
+
+    Equal definitions share their state.
+    """
     bounds = []
     for pack in rulebook.packs:
         for name, model in pack.features.items():
             bounds.append(Bound(f"{pack.pack}.{name}", model.verb, FEATURE_BYTES[type(model)](model)))
         for name, rule in pack.rules.items():
             bounds.append(Bound(name, rule.kind, _rule_bytes(name, rule)))
+    if rulebook.policy is not None:
+        bounds.append(Bound("policy", "policy", _policy_bytes(rulebook)))
     return bounds
+
+
+def _policy_bytes(rulebook: Rulebook) -> int:
+    """A held tag a rule, two counts a limited name, a last push a need (`tagger.policy.contacts`)."""
+    policy, names = rulebook.policy, list(rulebook.rules)
+    assert policy is not None
+    held = sum(len(name) + 2 + _TIME for name in names)
+    limited = 0
+    if policy.caps is not None:
+        offered = {f"family/{family}" for pack in rulebook.packs for family in families(pack)}
+        limited = sum(len(name) + 2 + 2 * _DAY for name in (*CHANNELS, *offered))
+    needs = {rule.need for _, rule in rulebook.rules.values() if rule.need is not None}
+    longest = max(map(len, names), default=0)
+    pushed = 0 if policy.arbitrate is None else sum(len(need) + longest + 4 + _TIME for need in needs)
+    return 2 * _SLOT + held + limited + pushed
 
 
 def _aggregate_bytes(model: Sum | Count) -> int:

@@ -11,7 +11,7 @@ from schemas.money import format_fen
 from schemas.tags import Delivery
 from tagger.episodes import tag_id
 from tagger.features.balances import balance
-from tagger.state import CustomerState, decode_state
+from tagger.state import CustomerState, Episode, decode_state
 
 MEASURES = ("current", "term", "wealth", "loan")
 
@@ -24,7 +24,7 @@ class OpenTag:
         opened_ms: when it opened, epoch milliseconds; `opened_at` is the same instant in bank time.
         expires_at: RFC 3339 in bank time, None when it does not expire.
         level: the ladder's level, None for other kinds.
-        delivery: as of its last revision.
+        delivery: as it stands now.
     """
 
     rule: str
@@ -85,8 +85,19 @@ def _open_tags(customer_id: str, customer: CustomerState, calendar: BankCalendar
             opened_ms=episode.opened_ms,
             opened_at=calendar.format(episode.opened_ms),
             expires_at=None if episode.expires_ms is None else calendar.format(episode.expires_ms),
-            delivery=Delivery(push=episode.push, reason=episode.held),
+            delivery=_delivery(customer, rule, episode, calendar),
             level=episode.level,
         )
         for episode, rule in sorted(episodes, key=lambda item: (item[0].opened_ms, item[1], item[0].number))
     }
+
+
+def _delivery(customer: CustomerState, rule: str, episode: Episode, calendar: BankCalendar) -> Delivery:
+    """As it stands now: a reason may have given way to another since the last revision said one."""
+    held = None if customer.contacts is None else customer.contacts.held.get(rule)
+    return Delivery(
+        push=episode.push,
+        reason=episode.held,
+        not_before=None if held is None or episode.push else calendar.format(held),
+        control=episode.held == "control",
+    )

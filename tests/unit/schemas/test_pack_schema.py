@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from schemas.contracts import build_contracts
-from schemas.pack_schema import PACK_SCHEMA_FILE, pack_schema
+from schemas.pack_schema import PACK_SCHEMA_FILE, POLICY_SCHEMA_FILE, pack_schema, policy_schema
 
 RULES = sorted(Path(__file__).parents[3].glob("rules/*.yaml"))
 VALIDATOR = Draft202012Validator(pack_schema())
@@ -32,6 +32,20 @@ def test_it_is_a_schema_and_exported_with_the_contracts() -> None:
 @pytest.mark.parametrize("path", [path for path in RULES if path.stem not in {"rulebook", "policy"}], ids=str)
 def test_the_packs_at_hand_pass(path: Path) -> None:
     assert marks(path.read_text(encoding="utf-8")) == []
+
+
+def test_the_policy_has_a_schema_of_its_own() -> None:
+    Draft202012Validator.check_schema(policy_schema())
+    assert json.loads(build_contracts("1")[POLICY_SCHEMA_FILE]) == policy_schema()
+    live = next(path for path in RULES if path.stem == "policy").read_text(encoding="utf-8")
+    validator = Draft202012Validator(policy_schema())
+    assert [error.json_path for error in validator.iter_errors(read(live))] == []
+    for right, wrong, mark in (
+        ("within: 10m", "within: soon", "$.arbitrate"),
+        ("push: {", "pusj: {", "$.caps"),
+        ("stale: 1h", "stael: 1h", "$"),
+    ):
+        assert mark in [error.json_path for error in validator.iter_errors(read(live.replace(right, wrong)))]
 
 
 WHOLE = """
