@@ -16,7 +16,7 @@ from streams.doctor.journal import Scan, scan
 from streams.doctor.reading import Changelog, Range, read_changelog, stable_ranges
 from streams.doctor.report import Report
 from streams.doctor.tags import check_tags
-from streams.doctor.view import ViewCheck, read_applied
+from streams.doctor.view import ViewCheck, read_applied, read_owner
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, JOURNAL, TAGS
@@ -51,6 +51,7 @@ class _Examination:
         self._redis = client
         self._report = Report()
         self._partitions = 0
+        self._is_ours = True
         self._first_offsets: dict[str, int] = {}
         self._rulebooks: dict[str, dict[str, str]] = {}
         self._programs: dict[str, Program] = {}
@@ -59,6 +60,7 @@ class _Examination:
         settings, topic = self._settings, self._settings.topic(JOURNAL)
         self._partitions = (await partition_counts(settings, [topic]))[topic]
         self._first_offsets = first_offsets(await read_ingested(settings))
+        await self._check_owner()
         self._rulebooks = {digest: book.files for digest, book in (await published(settings)).rulebooks.items()}
         decided = [await self._partition(number) for number in range(self._partitions)]
         await check_ingested(settings, [each for each in decided if each], self._first_offsets, self._report)
@@ -117,6 +119,23 @@ class _Examination:
 
     # Redis
 
+    async def _check_owner(self) -> None:
+        """A view of another deployment is compared no further."""
+        try:
+            owner = await read_owner(self._redis)
+        except (redis_errors.RedisError, OSError) as error:
+            self._lost(error)
+            return
+        self._is_ours = owner in {None, self._settings.app}
+        if not self._is_ours:
+            self._report.wrong(
+                "view",
+                "tagger:meta",
+                f"the view of the deployment {self._settings.app}",
+                f"that of {owner}",
+                remedy="give each deployment a Redis database of its own (redis_url)",
+            )
+
     async def _applied(self, number: int) -> int | None:
         if self._report.unreachable is None:
             try:
@@ -126,7 +145,7 @@ class _Examination:
         return None
 
     async def _check_view(self, changelog: Changelog, applied: int | None) -> None:
-        if self._report.unreachable is not None:
+        if self._report.unreachable is not None or not self._is_ours:
             return
         report, number = self._report, changelog.number
         if applied is None:

@@ -250,6 +250,12 @@ def _told(shown: Shown) -> str:
     return " and ".join(part for part, is_there in parts.items() if is_there)
 
 
+async def read_owner(client: "Redis") -> str | None:
+    """The `app` whose view Redis holds; None when it holds none."""
+    found = await client.hget(META_KEY, "app")
+    return found.decode() if isinstance(found, bytes) else found
+
+
 async def read_applied(client: "Redis", partition: int) -> int | None:
     """The changelog offset up to which Redis says a partition is applied."""
     found = await client.hget(META_KEY, str(partition))

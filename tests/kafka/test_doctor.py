@@ -114,6 +114,11 @@ async def a_customer_nobody_knows_in_redis(deployment: TaskDeployment) -> tuple[
     return "customer ghost", "nothing of a customer that the changelog does not hold"
 
 
+async def a_redis_of_another_deployment(deployment: TaskDeployment) -> tuple[str, str]:
+    await deployment.redis.hset("tagger:meta", "app", "another")
+    return "tagger:meta", f"the view of the deployment {deployment.settings.app}"
+
+
 async def a_partition_forgotten_by_redis(deployment: TaskDeployment) -> tuple[str, str]:
     await deployment.redis.hdel("tagger:meta", "1")
     return "partition 1", "the view of "
@@ -227,6 +232,7 @@ DAMAGES: list[Damage] = [
     a_profile_of_an_older_state,
     an_open_tag_gone,
     a_customer_nobody_knows_in_redis,
+    a_redis_of_another_deployment,
     a_partition_forgotten_by_redis,
     a_state_altered,
     a_state_lost,
