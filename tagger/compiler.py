@@ -10,11 +10,11 @@ from schemas.rulepack import GradedRule as GradedModel
 from schemas.rulepack import LeveledRule, Pack, RuleModel
 from schemas.rulepack import SignalRule as SignalModel
 from schemas.tags import Offer
-from tagger.expr.compile import Condition, Expression, compile_expression, referenced_names
+from tagger.expr.compile import compile_expression, referenced_names
 from tagger.expr.scope import Name, Scope, Type
 from tagger.features.bits import BALANCES, FeatureBits
 from tagger.features.build import LadderShape, PackScope, build_feature, compile_where
-from tagger.features.contract import FIRST_NAME, RETAINED, Feature
+from tagger.features.contract import RETAINED, Feature
 from tagger.features.lookups import ActiveRule, Derived, LevelOf
 from tagger.gradings import compile_grading
 from tagger.kinds.approvals import ApprovedRule
@@ -34,14 +34,12 @@ class Compiled:
         features: all features by `pack.feature`, in the packs' order.
         printers: how to print each feature, one a part.
         bits: the bits that `RuleTerms.depends` is made of.
-        reads_today: some rule reads `today`.
     """
 
     rules: tuple[Rule, ...]
     features: dict[str, Feature]
     printers: dict[str, list[Print]]
     bits: FeatureBits
-    reads_today: bool
 
 
 def compile_packs(packs: Sequence[Pack], calendar: BankCalendar) -> Compiled:
@@ -60,7 +58,6 @@ class _Compiler:
         self._ladders: dict[str, LadderShape] = {}
         self._depends: dict[str, int] = {}
         self._sources: dict[str, frozenset[str]] = {}
-        self._reads_today = False
 
     def compile(self) -> Compiled:
         scopes = {pack.pack: PackScope(pack.pack, pack.settings, self._calendar) for pack in self._packs}
@@ -88,7 +85,7 @@ class _Compiler:
                 features[f"{pack.pack}.{name}"] = feature
                 parts = [f"{name}.{part}" for part in feature.parts] or [name]
                 printers[f"{pack.pack}.{name}"] = [printer(names[part].type) for part in parts]
-        return Compiled(tuple(rules.values()), features, printers, self._feature_bits, self._reads_today)
+        return Compiled(tuple(rules.values()), features, printers, self._feature_bits)
 
     def _is_ready(
         self, item: tuple[Pack, str, Any], scopes: Mapping[str, PackScope], rules: Mapping[str, Rule]
@@ -127,7 +124,6 @@ class _Compiler:
         if reads_retained:
             terms = replace(terms, depends=terms.depends | BALANCES)
             self._depends[name] = terms.depends
-        first, first_features = _first_part(scope, when, features)
         return SignalRule(
             terms=terms,
             when=when,
@@ -135,9 +131,6 @@ class _Compiler:
             after=after,
             within_ms=model.within_ms or 0,
             reads_retained=reads_retained,
-            first=first,
-            first_features=first_features,
-            unmeasured=(None,) * len(features),
         )
 
     def _graded(self, scope: PackScope, name: str, model: GradedModel) -> GradedRule:
@@ -171,7 +164,6 @@ class _Compiler:
         elif model.converts is not None:
             converts_when = compile_expression(model.converts.when, reading, Type.BOOLEAN)
             expressions = [*expressions, converts_when]
-        self._reads_today |= any(expression.uses_today for expression in expressions)
         names = dict.fromkeys(
             read for expression in expressions for read in expression.reads if read != "retained"
         )
@@ -200,6 +192,7 @@ class _Compiler:
             offers=_offers(model),
             sources=self._sources[name],
             depends=self._depends[name],
+            reads_today=any(expression.uses_today for expression in expressions),
         )
 
     def _bits(self, features: Iterable[Feature]) -> int:
@@ -224,18 +217,6 @@ class _Compiler:
             elif isinstance(feature, LevelOf | ActiveRule):
                 sources |= self._sources[feature.rule]
         return frozenset(sources)
-
-
-def _first_part(
-    scope: PackScope, when: Expression, features: Sequence[Feature]
-) -> tuple[Condition | None, tuple[tuple[int, Feature], ...]]:
-    """The first `and` part of a condition that reads more than it does, and the features it reads."""
-    if len(when.conditions) < 2:
-        return None, ()
-    first = when.conditions[0]
-    reads = {scope.names[name].feature.name for name in first.reads if name in scope.names}
-    read = tuple((FIRST_NAME + place, one) for place, one in enumerate(features) if one.name in reads)
-    return (first, read) if len(read) < len(features) else (None, ())
 
 
 def _with_retained(reading: Scope) -> Scope:

@@ -6,7 +6,6 @@ State is folded in place, on a copy the caller owns. `due_ms` is a lower bound w
 made exact by `settle` before the state is encoded, so that an event costs no look at every feature.
 """
 
-from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from schemas.bankday import BankCalendar
@@ -14,24 +13,13 @@ from schemas.journal import AppEvent, CustomerEvent, Profile, Transaction
 from tagger.dedupe import ENTRY_BYTES, HASH_BYTES, forget_before, is_remembered, pack_day
 from tagger.features.balances import book
 from tagger.features.bits import BALANCES, PROFILE
-from tagger.features.contract import Feature
-from tagger.features.lookups import Derived
-from tagger.features.sliding import SlidingAggregate
 from tagger.kinds.contract import Context, Occasion
-from tagger.program import EVERYTHING, Program
+from tagger.program import Program
+from tagger.reach import EVERYTHING
 from tagger.settings import CoreSettings
 from tagger.state import NEVER, CustomerState
 
 Fate = Literal["applied", "duplicate", "late"]
-
-
-def _sliding_in(features: Iterable[Feature]) -> Iterator[SlidingAggregate]:
-    """Features over elapsed time, alone or derived from: the ones that change between midnights."""
-    for feature in features:
-        if isinstance(feature, SlidingAggregate):
-            yield feature
-        elif isinstance(feature, Derived):
-            yield from _sliding_in(feature.features)
 
 
 class Fold:
@@ -43,10 +31,11 @@ class Fold:
 
     def __init__(self, program: Program, context: Context, core: CoreSettings, calendar: BankCalendar) -> None:
         self.program, self.context, self._core, self._calendar = program, context, core, calendar
-        self._reach = program.reach
+        self._reach, self._timetable = program.reach, program.timetable
+        # Customers seen before the activation of what still warms are looked at without guards.
+        self._warmed_since = max((began for began, _ in context.warming.values()), default=0)
         self._clock_ms = -NEVER
         self._late_before_day = 0
-        self._sliding = tuple(_sliding_in(program.timed))
         # An opening event not yet late may still come from here on, however far the customer is ahead.
         self._late_before_ms = -NEVER
         # The bank day last asked for: events come close together, and a look at two bounds is cheap.
@@ -145,18 +134,11 @@ class Fold:
         due_ms = self._tomorrow_ms if now_ms > self._today_ms else now_ms
         if state.due_ms < due_ms:  # noqa: PLR1730
             due_ms = state.due_ms
-        reach, context, rules = self._reach[source], self.context, state.rules
-        touched = reach.touched.get(occasion.changed)
-        for evaluate, name, timer, has_validity in reach.touch(occasion.changed) if touched is None else touched:
-            evaluate(state, occasion, context)
-            if timer is not None and (name in rules or has_validity):
-                timer_ms = timer(state)
-                if timer_ms is not None and timer_ms < due_ms:
-                    due_ms = timer_ms
-        for feature in self._sliding:
-            leaves_ms = feature.next_change(state, 0, state.horizon_ms)
-            if leaves_ms is not None and leaves_ms < due_ms:
-                due_ms = leaves_ms
+        context = self.context
+        look = self._reach[source].looks.look(occasion.changed, state.created >= self._warmed_since)
+        due_ms = look(state, occasion, context, due_ms)
+        if self._timetable.slides:
+            due_ms = min(due_ms, self._timetable.slides_at(state))
         state.due_ms = due_ms
         if context.gate is not None:
             context.gate.apply(state, occasion, context)
@@ -165,15 +147,28 @@ class Fold:
         """Evaluate the deadlines earlier than `before_ms`, in order; True when there was one."""
         passed = False
         while True:
-            self.settle(state)
-            if state.due_ms >= before_ms:
+            due_ms, rules = self._timetable.next_due(state, self.context.warming)
+            if due_ms >= before_ms:
+                state.due_ms = due_ms
                 return passed
             passed = True
-            due_ms = state.due_ms
             self.context.known_ms = before_ms
-            self.evaluate_all(state, due_ms)
+            self._evaluate_due(state, due_ms, rules)
             self.context.known_ms = None
             state.horizon_ms = due_ms + 1
+            state.due_ms = self._timetable.bound(state)
+            if state.due_ms >= before_ms:
+                return passed
+
+    def _evaluate_due(self, state: CustomerState, now_ms: int, rules: int) -> None:
+        """Evaluate the rules that time may have changed something for, after all that occurred at an instant."""
+        state.clock_ms = max(state.clock_ms, now_ms)
+        state.revision += 1
+        occasion = Occasion(now_ms, self._calendar.day_of(now_ms))
+        look = self.program.deadlines.look(rules, state.created >= self._warmed_since)
+        look(state, occasion, self.context, NEVER)
+        if self.context.gate is not None:
+            self.context.gate.apply(state, occasion, self.context)
 
     def evaluate_all(self, state: CustomerState, now_ms: int) -> None:
         """Evaluate every rule as of an instant, after all that occurred at it."""
@@ -187,25 +182,4 @@ class Fold:
 
     def settle(self, state: CustomerState) -> None:
         """Make `due_ms` exact: the first instant from the horizon on at which something may change by itself."""
-        horizon_ms = state.horizon_ms
-        evaluated_day = self._calendar.day_of(horizon_ms - 1)
-        due_ms = NEVER
-        for feature in self.program.timed:
-            change_ms = feature.next_change(state, evaluated_day, horizon_ms)
-            if change_ms is not None and change_ms < due_ms:
-                due_ms = change_ms
-        for rule in self.program.timed_rules:
-            timer_ms = rule.next_deadline(state)
-            if timer_ms is not None and timer_ms < due_ms:
-                due_ms = timer_ms
-        if self.program.daily:
-            due_ms = min(due_ms, self._calendar.start_ms(evaluated_day + 1))
-        for activation, full_day in self.context.warming.values():
-            full_ms = self._calendar.start_ms(full_day)
-            if state.created < activation and horizon_ms <= full_ms < due_ms:
-                due_ms = full_ms
-        if state.contacts is not None:
-            release_ms = state.contacts.next_release(horizon_ms)
-            if release_ms is not None and release_ms < due_ms:
-                due_ms = release_ms
-        state.due_ms = due_ms
+        state.due_ms = self._timetable.next_due_ms(state, self.context.warming)

@@ -1,6 +1,7 @@
 """Ladders, scorecards and matrices of a pack → what grades, compiled."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -46,7 +47,7 @@ def _by_conditions(model: LadderRule, reading: Scope) -> Graded:
 def _by_number(model: LadderRule, reading: Scope) -> Graded:
     assert model.by is not None
     by = compile_expression(model.by, reading, None)
-    grades = _grades(model, by.evaluate, by.text, by.reads, by.type)
+    grades = replace(_grades(model, by.evaluate, by.text, by.reads, by.type), by=by)
     return grades, [by], LadderShape(model.level_names, tuple(grades.cuts), by.type)
 
 

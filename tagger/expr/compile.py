@@ -22,9 +22,18 @@ from tagger.expr.errors import ExpressionError
 from tagger.expr.functions import FUNCTIONS
 from tagger.expr.nodes import Const, Node
 from tagger.expr.parse import Parsed, parse, referenced_names
-from tagger.expr.scope import Scope, Type
+from tagger.expr.scope import Name, Scope, Type
 
-__all__ = ["Condition", "Expression", "compile_expression", "plain_number", "reads_of", "referenced_names"]
+__all__ = [
+    "Condition",
+    "Emitter",
+    "Expression",
+    "compile_expression",
+    "define",
+    "plain_number",
+    "reads_of",
+    "referenced_names",
+]
 
 
 @dataclass(frozen=True)
@@ -159,28 +168,47 @@ def plain_number(value: Fraction) -> str:
 
 
 def _function(tree: Node, scope: Scope) -> tuple[str, Callable[..., Any]]:
-    emitter = _Emitter(scope)
+    emitter = Emitter(scope.today, lambda name: name.read)
     result = emitter.emit(tree)
     lines = [f"def evaluate({', '.join(scope.parameters)}):", *emitter.prelude, f"    return {result}", ""]
     code = "\n".join(lines)
-    filename = f"<expression {blake2b(code.encode(), digest_size=6).hexdigest()}>"
-    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
-    namespace: dict[str, Any] = {"__builtins__": {}, "__name__": "tagger.expr", **emitter.constants}
-    # The text compiled is made from the typed tree alone: literals are constants or repr of plain values, names
-    # come from the scope.
     try:
-        exec(compile(code, filename, "exec"), namespace)
+        return code, define(code, "evaluate", emitter.constants)
     except (SyntaxError, RecursionError, MemoryError):
         raise ExpressionError("nested too deeply", tree.column, "a feature of its own for a part") from None
-    function: Callable[..., Any] = namespace["evaluate"]
-    return code, function
 
 
-class _Emitter:
-    """Writes Python for a tree; every temporary is assigned once, before it is used."""
+def define(code: str, name: str, constants: Mapping[str, Any]) -> Callable[..., Any]:
+    """The function of that name which generated code defines; its source stays readable.
 
-    def __init__(self, scope: Scope) -> None:
-        self._scope = scope
+    The code is made from typed trees alone: literals are constants or repr of plain values, names come from
+    scopes.
+
+    Raises:
+        SyntaxError, RecursionError, MemoryError: it is nested more deeply than Python reads.
+    """
+    filename = f"<{name} {blake2b(code.encode(), digest_size=6).hexdigest()}>"
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {"__builtins__": {}, "__name__": "tagger.expr", **constants}
+    exec(compile(code, filename, "exec"), namespace)
+    function: Callable[..., Any] = namespace[name]
+    return function
+
+
+class Emitter:
+    """Writes Python for trees; every temporary is assigned once, before it is used.
+
+    Args:
+        today: Python that reads the bank day of now.
+        read: Python that reads a name; may be changed from tree to tree.
+
+    Attributes:
+        prelude: statements to stand before the expression.
+        constants: what the code names beside what it reads.
+    """
+
+    def __init__(self, today: str | None, read: Callable[[Name], str]) -> None:
+        self._today, self.read_name = today, read
         self.prelude: list[str] = []
         self.constants: dict[str, Any] = {}
         self._temporaries = 0
@@ -220,10 +248,10 @@ class _Emitter:
         return self._constant(frozenset(node.values))
 
     def read(self, node: nodes.Read) -> str:
-        return node.source.read
+        return self.read_name(node.source)
 
     def today(self, node: nodes.Today) -> str:
-        today = str(self._scope.today)
+        today = str(self._today)
         if node.part == "":
             return today
         if node.part == "weekday":
@@ -311,20 +339,20 @@ class _Emitter:
         self.constants[name] = plain or spec.implementation
         arguments = [self.emit(argument) for argument in node.arguments]
         if spec.needs_today:
-            arguments.insert(0, str(self._scope.today))
+            arguments.insert(0, str(self._today))
         return f"{name}({', '.join(arguments)})"
 
 
-_EMITTERS: dict[type[Node], Callable[[_Emitter, Any], str]] = {
-    Const: _Emitter.const,
-    nodes.ListOf: _Emitter.list_of,
-    nodes.Read: _Emitter.read,
-    nodes.Today: _Emitter.today,
-    nodes.Compare: _Emitter.compare,
-    nodes.Logic: _Emitter.logic,
-    nodes.Not: _Emitter.negation,
-    nodes.Negate: _Emitter.negative,
-    nodes.Arith: _Emitter.arithmetic,
-    nodes.Choose: _Emitter.choose,
-    nodes.Call: _Emitter.call,
+_EMITTERS: dict[type[Node], Callable[[Emitter, Any], str]] = {
+    Const: Emitter.const,
+    nodes.ListOf: Emitter.list_of,
+    nodes.Read: Emitter.read,
+    nodes.Today: Emitter.today,
+    nodes.Compare: Emitter.compare,
+    nodes.Logic: Emitter.logic,
+    nodes.Not: Emitter.negation,
+    nodes.Negate: Emitter.negative,
+    nodes.Arith: Emitter.arithmetic,
+    nodes.Choose: Emitter.choose,
+    nodes.Call: Emitter.call,
 }

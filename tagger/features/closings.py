@@ -22,6 +22,7 @@ class _OverClosings:
         self, *, name: str, definition: str, key: int, measure: str, window: DayWindow, calendar: BankCalendar
     ) -> None:
         self.name, self.definition, self.key = name, definition, key
+        self.meaning = definition
         self._measure, self._window, self._calendar = measure, window, calendar
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
@@ -80,7 +81,7 @@ class Balance:
     key = 0
 
     def __init__(self, measure: str) -> None:
-        self.name = self.definition = measure
+        self.name = self.definition = self.meaning = measure
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         return False

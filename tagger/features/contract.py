@@ -39,6 +39,10 @@ class Feature(Protocol):
         """Canonical text of what it means; features of equal definition share their state."""
 
     @property
+    def meaning(self) -> str:
+        """Text of what the value is; features of equal meaning have equal values."""
+
+    @property
     def key(self) -> int:
         """Hash of the definition, the address of its state; 0 for one that keeps none."""
 

@@ -40,6 +40,7 @@ class ListFeature:
         calendar: BankCalendar,
     ) -> None:
         self.name, self.definition = name, definition
+        self.meaning = definition
         self._items, self._where, self._field = items, where, field
         self._uses_today, self._calendar = uses_today, calendar
 

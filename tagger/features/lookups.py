@@ -20,6 +20,7 @@ class _Lookup:
 
     def __init__(self, name: str, definition: str) -> None:
         self.name, self.definition = name, definition
+        self.meaning = definition
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         return False
@@ -103,6 +104,7 @@ class Derived(_Lookup):
         calendar: BankCalendar,
     ) -> None:
         super().__init__(name, definition)
+        self.meaning = f"{name} {definition}"  # its names are its pack's own
         self._evaluate = expression.evaluate
         self._uses_today = expression.uses_today
         self.features = tuple(features)

@@ -33,6 +33,7 @@ class StoredFeature:
 
     def __init__(self, stored: Stored) -> None:
         self.name, self.definition, self.key = stored.name, stored.definition, stored.key
+        self.meaning = stored.definition
         self.source: str | None = stored.source
         self._where, self._calendar = stored.where, stored.calendar
 
@@ -42,6 +43,8 @@ class WindowedFeature(StoredFeature):
 
     def __init__(self, stored: Stored, window: DayWindow) -> None:
         super().__init__(stored)
+        # `previous` shares the state of the running period.
+        self.meaning = f"{stored.definition} as of {window.describe()}"
         self._window = window
 
     def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:

@@ -75,6 +75,7 @@ class RuleTerms:
         valid: first and last millisecond of validity, outside of which the condition is not true.
         sources: kinds of event that must lead to an evaluation even if no feature changed.
         depends: bits of the features that it reads.
+        reads_today: some expression reads `today`.
     """
 
     name: str
@@ -94,6 +95,7 @@ class RuleTerms:
     offers: dict[str | None, Offer] = field(default_factory=dict)
     sources: frozenset[str] = frozenset()
     depends: int = 0
+    reads_today: bool = False
 
     @property
     def has_validity(self) -> bool:

@@ -18,6 +18,7 @@ class ByNumber:
 
     Attributes:
         measure: what is graded; None is unknown.
+        by: the expression behind it; None where it is something else, such as a total of points.
         text, reads: what it is called and reads, for evidence.
         cuts: where each level starts (fen when it is money); that of `otherwise` lies below everything.
         otherwise: the first level takes all who meet none.
@@ -31,6 +32,7 @@ class ByNumber:
     otherwise: bool
     leave_below: Fraction | None
     print_cut: Print
+    by: Expression | None = None
 
     @property
     def is_ranked(self) -> bool:
@@ -43,16 +45,17 @@ class ByNumber:
             return lowest, True
         reached = max(bisect_right(self.cuts, measure, 0, end) - 1, lowest)
         if reached < stood_on < end and self.leave_below is not None:
-            cut = self._cut(stood_on)
+            cut = self.cut(stood_on)
             if cut is not None and measure >= self.leave_below * cut:
                 return stood_on, False
         return reached, False
 
-    def _cut(self, level: int) -> int | Fraction | None:
+    def cut(self, level: int) -> int | Fraction | None:
+        """Where a level starts; None for the one that takes everyone else."""
         return self.cuts[level] if level > 0 or (level == 0 and not self.otherwise) else None
 
     def conditions(self, level: int, environment: Environment) -> tuple[Condition, ...]:
-        cut = self._cut(level)
+        cut = self.cut(level)
         return () if cut is None else (starts_at(self.measure, self.text, self.reads, cut, self.print_cut),)
 
     def extra(self, environment: Environment) -> dict[str, Printed]:

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from schemas.tags import Printed
 from tagger.expr.compile import Condition, Expression
@@ -78,10 +79,16 @@ class Scorecard:
 
 def total_of(parts: Sequence[Part], environment: Environment) -> int | Fraction | None:
     """The sum of the parts' points, None if one is unknown."""
+    return total_points(parts, [part.by.evaluate(environment) for part in parts])
+
+
+def total_points(parts: Sequence[Part], measures: Sequence[Any]) -> int | Fraction | None:
+    """The sum of the points for what each part measured, None if one is unknown."""
     total: int | Fraction = 0
-    for part in parts:
-        score = part.score(environment)
-        if score is None:
+    for part, measure in zip(parts, measures, strict=True):
+        if measure is None:
             return None
-        total += score
+        bin_ = bisect_right(part.cuts, measure) - 1
+        if bin_ >= 0:
+            total += part.points[bin_]
     return total

@@ -10,8 +10,8 @@ from typing import Literal
 from schemas.tags import Change, Evidence, Printed, RevokeReason
 from tagger.episodes import change_episode, is_converted, is_late_reason, open_episode
 from tagger.evidence import measured, trace
-from tagger.expr.compile import Condition, Expression
-from tagger.features.contract import RETAINED, Environment, Feature
+from tagger.expr.compile import Expression
+from tagger.features.contract import RETAINED
 from tagger.kinds.contract import Context, Evaluation, EventPattern, Occasion, RuleTerms
 from tagger.kinds.watches import move_watches, open_watch, retained, watched
 from tagger.state import CustomerState, RuleState, Watch
@@ -28,8 +28,6 @@ class SignalRule:
         after: the event that opens a watch; None for a plain condition.
         within_ms: how long a watch waits, both ends included.
         reads_retained: some expression reads `retained`.
-        first, first_features: the first `and` part of several, and what it reads with its places in the
-            environment; None where it reads as much as the whole.
     """
 
     terms: RuleTerms
@@ -38,16 +36,11 @@ class SignalRule:
     after: EventPattern | None = None
     within_ms: int = 0
     reads_retained: bool = False
-    first: Condition | None = None
-    first_features: tuple[tuple[int, Feature], ...] = ()
-    unmeasured: tuple[None, ...] = ()
 
     def evaluate(self, state: CustomerState, occasion: Occasion, context: Context) -> None:
         terms = self.terms
         rule_state = state.rules.get(terms.name)
         if self.after is None:
-            if rule_state is None and self._is_ruled_out(state, occasion, context):
-                return
             environment = context.measure(terms.features, state, occasion)
             if rule_state is None:
                 if self.when.evaluate(environment) is not True:
@@ -70,15 +63,6 @@ class SignalRule:
             state.rules.pop(terms.name, None)
 
     # A plain condition
-
-    def _is_ruled_out(self, state: CustomerState, occasion: Occasion, context: Context) -> bool:
-        """Whether the first `and` part is false already, which spares measuring what the others read."""
-        if self.first is None or context.warming:
-            return False
-        environment: Environment = [occasion.today, None, *self.unmeasured]
-        for place, feature in self.first_features:
-            environment[place] = feature.value(state, occasion)
-        return self.first.evaluate(environment) is False
 
     def _evaluate_plain(self, evaluation: Evaluation) -> None:
         rule_state = evaluation.rule_state

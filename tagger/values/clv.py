@@ -48,7 +48,10 @@ def clv(
     discount: Number,
     days: Number,
 ) -> int | None:
-    """Discounted value of the coming `days` in fen; unknown for a customer of no transaction.
+    """Discounted value of the coming `days` in fen.
+
+    Unknown for a customer of no transaction, as of a day before the last one, and where it lies beyond what floats
+    hold.
 
     Args:
         x: days with a transaction after the first one.
@@ -57,14 +60,16 @@ def clv(
         m: mean value in fen of the days but the first; unknown (and not needed) when there is no other.
         discount: rate a year.
     """
-    if x is None or t_x is None or age is None:
+    if x is None or t_x is None or age is None or age < t_x:
         return None
-    times = _discounted_transactions(
-        x, t_x, age, float(r), float(alpha), float(a), float(b), float(discount), float(days)
-    )
-    return round(
-        times * expected_value(x, 0.0 if m is None else float(m) / 100, float(p), float(q), float(v)) * 100
-    )
+    try:
+        times = _discounted_transactions(
+            x, t_x, age, float(r), float(alpha), float(a), float(b), float(discount), float(days)
+        )
+        mean = expected_value(x, 0.0 if m is None else float(m) / 100, float(p), float(q), float(v))
+        return round(times * mean * 100)
+    except (OverflowError, ValueError):  # of a float's range, and of what is no number
+        return None
 
 
 def expected_value(x: int, m: float, p: float, q: float, v: float) -> float:

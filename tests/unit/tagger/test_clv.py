@@ -133,3 +133,9 @@ def test_a_rule_that_asks_is_asked_again_each_day() -> None:
     assert [(tag["at"][:10], tag["change"]) for tag in tags if tag["rule"] == "valuable"] == expected
     direct = next(tag for tag in tags if tag["rule"] == "direct")
     assert list(direct["value"]) == ["bought.x", "bought.t_x", "bought.T", "bought.m"]
+
+
+@pytest.mark.parametrize(("x", "t_x", "age"), [(0, 0, -200_000), (3, 50, 10), (400_000, 0, 110_000)])
+def test_what_no_float_holds_and_what_is_yet_to_come_is_unknown(x: int, t_x: int, age: int) -> None:
+    parameters = {"r": 0.243, "alpha": 4.4, "a": 0.793, "b": 2.426, "p": 6.25, "q": 3.74, "v": 15.4}
+    assert clv(x=x, t_x=t_x, age=age, m=10**13, discount=0.1, days=1095, **parameters) is None

@@ -1,0 +1,250 @@
+"""Which rules an occasion may move: one generated function, instead of an evaluation of each rule.
+
+Most occasions move nothing: a balance stays on its level, a condition stays false. A rule's *guard* is Python
+that tells so from the values it reads, each measured at most once an occasion and only when asked for; what passes
+it is evaluated in full (`Rule.evaluate`). A guard may let through what then moves nothing, and never the reverse:
+this is sound only while no unknown is owed to warming, and for occasions that bring neither feedback nor
+approvals, which callers see to.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from tagger.expr.compile import Emitter, Expression, define
+from tagger.expr.scope import Name
+from tagger.features.contract import FIRST_NAME, Feature
+from tagger.features.lookups import ActiveRule, Derived, LevelOf
+from tagger.kinds.contract import Context, Occasion, Rule, RuleTerms
+from tagger.kinds.grades import GradedRule
+from tagger.kinds.ladder import ByConditions, ByNumber
+from tagger.kinds.matrix import Matrix
+from tagger.kinds.scorecard import Part, Scorecard, total_points
+from tagger.kinds.signal import SignalRule
+from tagger.state import CustomerState
+
+Look = Callable[[CustomerState, Occasion, Context, int], int]
+"""Evaluates the rules that an occasion may move; takes a bound on the next deadline and returns it, brought down
+to the timers of what was evaluated."""
+
+_PLACE = re.compile(r"env\[(\d+)\](.*)")
+_HEAD = """def look(state, occasion, context, due_ms):
+    rules, today, now_ms = state.rules, occasion.today, occasion.now_ms
+"""
+
+
+def compile_look(rules: Sequence[Rule], source: str | None) -> tuple[str, Look]:
+    """The function for these rules, in their order, and its source.
+
+    Args:
+        source: the kind of event of the occasions; None for deadlines.
+
+    Raises:
+        SyntaxError, RecursionError, MemoryError: an expression is nested too deeply to stand in it.
+    """
+    draft = _Writer(source, {})
+    for rule in rules:
+        _rule_lines(draft, rule)
+    # What a single expression reads is measured where it is read, without a name.
+    shared = {meaning: f"_v{index}" for index, meaning in enumerate(draft.reads) if draft.reads[meaning] > 1}
+    writer = _Writer(source, shared)
+    lines = [line for rule in rules for line in _rule_lines(writer, rule)]
+    unset = f"    {' = '.join(shared.values())} = _unset\n" if shared else ""
+    code = f"{_HEAD}{unset}{''.join(lines)}    return due_ms\n"
+    return code, define(code, "look", writer.constants)
+
+
+def _rule_lines(writer: "_Writer", rule: Rule) -> list[str]:
+    terms = rule.terms
+    may_move = _may_move(writer, rule)
+    lines = [f"    # {terms.name}\n", f"    _s = rules.get({terms.name!r})\n", *writer.prelude()]
+    lines.append(f"    if {may_move}:\n        {writer.bind(rule.evaluate)}(state, occasion, context)\n")
+    if rule.has_timers:
+        timer = f"(_t := {writer.bind(rule.next_deadline)}(state)) is not None and _t < due_ms"
+        # Validity begins and ends for customers whom the rule keeps no state of, too.
+        asked = (
+            f"    if {timer}:\n" if terms.has_validity else f"        if {terms.name!r} in rules and {timer}:\n"
+        )
+        lines += [asked, "            due_ms = _t\n"]
+    return lines
+
+
+class _Writer:
+    """Names what generated code needs: constants, and the values that several expressions read.
+
+    Args:
+        shared: names of these values, by meaning.
+
+    Attributes:
+        reads: how often each value is read, by meaning.
+    """
+
+    def __init__(self, source: str | None, shared: Mapping[str, str]) -> None:
+        self.source = source
+        self.reads: dict[str, int] = {}
+        self._shared = shared
+        self._bound: dict[Any, str] = {}
+        self._emitter = Emitter("today", lambda name: name.read)
+        self.constants = self._emitter.constants
+        self.constants["_unset"] = object()
+
+    def bind(self, value: Any) -> str:
+        """A name for a constant."""
+        key = value if callable(value) else id(value)
+        name = self._bound.get(key)
+        if name is None:
+            name = self._bound[key] = f"_k{len(self.constants)}"
+            self.constants[name] = value
+        return name
+
+    def prelude(self) -> list[str]:
+        """The statements that what was written since the last call asks to stand before it."""
+        lines = [f"{line}\n" for line in self._emitter.prelude]
+        self._emitter.prelude.clear()
+        return lines
+
+    def expression(self, expression: Expression, features: Sequence[Feature]) -> str:
+        """Python for an expression whose environment holds these features."""
+
+        def read(name: Name) -> str:
+            place = _PLACE.fullmatch(name.read)
+            assert place is not None, name.read
+            return self.read(features[int(place[1]) - FIRST_NAME]) + place[2]
+
+        self._emitter.read_name = read
+        return self._emitter.emit(expression.tree)
+
+    def read(self, feature: Feature) -> str:
+        """Python for a feature's value, measured where it was not yet."""
+        measured = f"{self.bind(feature.value)}(state, occasion)"
+        if isinstance(feature, Derived):
+            parts = ", ".join(self.read(part) for part in feature.features)
+            measured = f"{self.bind(feature.derive)}([{parts}], occasion)"
+        if _is_volatile(feature):
+            return measured
+        self.reads[feature.meaning] = self.reads.get(feature.meaning, 0) + 1
+        name = self._shared.get(feature.meaning)
+        if name is None:
+            return measured
+        return f"({name} if {name} is not _unset else ({name} := {measured}))"
+
+
+def _is_volatile(feature: Feature) -> bool:
+    """Whether the rules looked at before may change the value on the same occasion."""
+    if isinstance(feature, Derived):
+        return any(_is_volatile(part) for part in feature.features)
+    return isinstance(feature, LevelOf | ActiveRule)
+
+
+# Guards, by kind. `_s` is the rule's state, None where it has none.
+
+
+def _may_move(writer: _Writer, rule: Rule) -> str:
+    if isinstance(rule, SignalRule):
+        return _signal(writer, rule) if rule.after is None else _watched_signal(writer, rule)
+    if isinstance(rule, GradedRule) and not rule.terms.has_validity:
+        return _graded(writer, rule)
+    return "True"
+
+
+def _signal(writer: _Writer, rule: SignalRule) -> str:
+    terms = rule.terms
+    holds = f"{writer.expression(rule.when, terms.features)} is True"
+    # Still false, and false before: nothing waits for it to become true, and it may open when it does.
+    rests = "_s is None or (_s.armed and _s.open is None and _s.since_ms is None)"
+    if terms.has_validity:
+        return f"{holds} or not ({rests})"
+    # Still true, and true before: open, or not to open again before it has been false.
+    goes_on = (
+        f"_s is not None and not _s.armed and _s.since_ms is not None and {_stays_open(writer, terms, rule.until)}"
+    )
+    return f"not (({goes_on}) if {holds} else ({rests}))"
+
+
+def _stays_open(writer: _Writer, terms: RuleTerms, until: Expression | None = None) -> str:
+    """That an open episode, if there is one, neither converts, refreshes nor expires."""
+    converts = terms.converts_when is not None or (
+        terms.converts is not None and terms.converts.source == writer.source
+    )
+    if converts or terms.refresh is not None or until is not None:
+        return "_s.open is None"
+    if terms.expires_ms is None:
+        return "True"
+    return "(_s.open is None or _s.open.expires_ms is None or now_ms < _s.open.expires_ms)"
+
+
+def _watched_signal(writer: _Writer, rule: SignalRule) -> str:
+    assert rule.after is not None
+    waits = "(_s is not None and (_s.watches or _s.open is not None))"
+    if rule.after.source != writer.source:
+        return waits
+    opens = "not occasion.late"
+    if rule.after.where is not None:
+        opens += f" and {writer.bind(rule.after.where)}(occasion.event) is True"
+    return f"{waits} or ({opens})"
+
+
+def _graded(writer: _Writer, rule: GradedRule) -> str:
+    unsettled = "_s.left is None and _s.pending is None and _s.computed is None and _s.proposed is None"
+    steady = f"(_s is None or ({unsettled} and {_stays_open(writer, rule.terms)}))"
+    level = "(None if _s is None else _s.level)"
+    grading, features = rule.grading, rule.terms.features
+    if isinstance(grading, ByNumber) and grading.by is not None:
+        same = _same_band(writer, grading, rule.levels, level, writer.expression(grading.by, features))
+    elif isinstance(grading, Scorecard):
+        total = _total(writer, grading.parts, features)
+        same = _same_band(writer, grading.grades, rule.levels, level, total)
+    elif isinstance(grading, ByConditions):
+        met = "-1"
+        for index, condition in enumerate(grading.levels):
+            holds = "True" if condition is None else f"{writer.expression(condition, features)} is True"
+            met = f"({index} if {holds} else {met})"
+        same = _same_place(writer, rule.levels, level, met)
+    elif isinstance(grading, Matrix):
+        rows, columns = (writer.expression(axis.by, features) for axis in (grading.rows, grading.columns))
+        same = _same_place(writer, rule.levels, level, f"{writer.bind(_Cells(grading))}({rows}, {columns})")
+    else:
+        return "True"
+    return f"not ({steady} and {same})"
+
+
+def _same_band(writer: _Writer, grading: ByNumber, levels: Sequence[str], level: str, measure: str) -> str:
+    """That a number still lies where the level stood on begins, or hysteresis keeps it, and ends."""
+    if list(grading.cuts) != sorted(grading.cuts):
+        return "False"  # a level that starts below the one before it has no band of its own
+    bands: dict[str | None, tuple[Any, Any]] = {}
+    lowest, highest = float("-inf"), float("inf")
+    for index, name in enumerate(levels):
+        cut = grading.cut(index)
+        begins = lowest if cut is None else cut
+        if cut is not None and grading.leave_below is not None:
+            begins = min(cut, grading.leave_below * cut)
+        bands[name] = (begins, grading.cuts[index + 1] if index + 1 < len(levels) else highest)
+    if not grading.otherwise:
+        bands[None] = (lowest, grading.cuts[0])
+    # Of something unknown the lowest level is met.
+    unknown = repr(levels[0] if grading.otherwise else None)
+    band = f"(_b := {writer.bind(bands)}.get(_l := {level})) is not None"
+    return f"{band} and (_l == {unknown} if (_m := {measure}) is None else _b[0] <= _m < _b[1])"
+
+
+def _total(writer: _Writer, parts: Sequence[Part], features: Sequence[Feature]) -> str:
+    measures = ", ".join(writer.expression(part.by, features) for part in parts)
+    return f"{writer.bind(total_points)}({writer.bind(parts)}, ({measures},))"
+
+
+def _same_place(writer: _Writer, levels: Sequence[str], level: str, met: str) -> str:
+    places: dict[str | None, int] = {None: -1, **{name: index for index, name in enumerate(levels)}}
+    return f"{writer.bind(places)}.get({level}) == {met}"
+
+
+class _Cells:
+    """Which level two measures meet in, −1 where one is unknown."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._rows, self._columns, self._cells = matrix.rows, matrix.columns, matrix.cells
+
+    def __call__(self, row: Any, column: Any) -> int:
+        if row is None or column is None:
+            return -1
+        return self._cells[self._rows.step(row)][self._columns.step(column)]
