@@ -479,3 +479,16 @@ def test_a_reason_may_give_way_to_another_which_its_own_end_ends() -> None:
     assert [row[3] for row in outcome(decide(NIGHT, *paused))] == ["quiet_hours"]
     resumed = decide(NIGHT, *paused, pause("low", resumed=True))
     assert outcome(resumed)[1:] == [("03-03 10:00", "released", "low", "push")]
+
+
+def test_of_a_profile_and_a_refusal_of_one_instant_the_refusal_counts() -> None:
+    refused = feedback("2026-03-02 09:00", "f1", tag_id("low", "C1", 1), "unsubscribed")
+    together = decide(
+        "consent: true", consent("2026-03-02 09:00", "p2"), refused, app("2026-03-02 10:00", "e1", product="A")
+    )
+    assert [row[3] for row in outcome(together)] == ["no_consent"]
+    # One told after a later profile is old news.
+    behind = decide(
+        "consent: true", consent("2026-03-02 09:30", "p2"), refused, app("2026-03-02 10:00", "e1", product="A")
+    )
+    assert [row[3] for row in outcome(behind)] == ["push"]
