@@ -1,25 +1,38 @@
 """On a real bank's accounts, core and reference grade alike: the same levels at the same times.
 
-`python -m tests.reference.berka` does this for every account; docs/berka-tiers.md holds what it printed.
+`python -m tests.reference.berka` does this for every account; `docs/berka-tiers.md` holds what it printed.
 """
 
 import os
 from collections import Counter
 
 import pytest
-from reference.berka import BERKA, SCALE, Account, accounts, compared, moves
+from reference.berka import (
+    BERKA,
+    LADDERS,
+    ROOT,
+    SCALE,
+    Account,
+    accounts,
+    by_core,
+    compared,
+    moves,
+    pack_text,
+    table,
+)
 
 
 @pytest.fixture(scope="module")
-def sample() -> list[Account]:
+def all_accounts() -> list[Account]:
     if not (BERKA / "trans.asc").is_file():
         if os.environ.get("CI") == "true":
             pytest.fail(f"expected Berka's files in {BERKA}; TAGGER_DATA says where the data is")
         pytest.skip(f"no Berka files in {BERKA}")
-    return accounts(BERKA, every=100)
+    return accounts(BERKA)
 
 
-def test_core_and_reference_grade_a_real_banks_accounts_alike(sample: list[Account]) -> None:
+def test_core_and_reference_grade_a_real_banks_accounts_alike(all_accounts: list[Account]) -> None:
+    sample = [account for account in all_accounts if int(account.number) % 100 == 0]
     up_and_down = Counter[str]()
     for account in sample:
         _, found, differs = compared(account, SCALE)
@@ -28,6 +41,15 @@ def test_core_and_reference_grade_a_real_banks_accounts_alike(sample: list[Accou
             up_and_down[way] += count
     assert up_and_down["up"] > len(sample)
     assert up_and_down["down"] > 0
+
+
+def test_the_page_holds_what_the_core_says(all_accounts: list[Account]) -> None:
+    """If not: `python -m tests.reference.berka` prints the table for it."""
+    texts = {f"{pack}.yaml": pack_text(pack, SCALE) for pack in LADDERS}
+    found = Counter[tuple[str, str, str]]()
+    for account in all_accounts:
+        found += moves(by_core(account, texts))
+    assert table(found) in (ROOT / "docs" / "berka-tiers.md").read_text(encoding="utf-8")
 
 
 def test_moves_are_counted_by_the_month_of_the_change() -> None:
