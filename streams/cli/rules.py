@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from schemas.bankday import BankCalendar
 from schemas.rulepack import (
     FeatureModel,
     GradedRule,
@@ -23,6 +24,7 @@ from schemas.rulepack import (
     SignalRule,
 )
 from streams.cli import rulebooks
+from streams.cli.compiled import compiled_lines
 from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError
 from streams.packs import UnreadablePacksError, read_packs
 from streams.settings import Settings
@@ -135,8 +137,11 @@ def test(
 @click.argument("which", metavar="[DIR|DIGEST|active]", required=False)
 @_JSON
 @click.option("--functions", is_flag=True, help="The functions an expression may call, instead of the packs.")
+@click.option(
+    "--compiled", is_flag=True, help="What runs: by kind of event, features, rules and the generated Python."
+)
 @click.pass_obj
-def show(settings: Settings | None, which: str | None, as_json: bool, functions: bool) -> None:
+def show(settings: Settings | None, which: str | None, as_json: bool, functions: bool, compiled: bool) -> None:
     """Read packs aloud: settings, features and rules of each, and the contact policy.
 
     Those of a folder, or of a rulebook that was published: by its digest, the digest's beginning, or `active`.
@@ -150,6 +155,10 @@ def show(settings: Settings | None, which: str | None, as_json: bool, functions:
         rulebook = _read(folder, as_json)
     else:
         rulebook = rulebooks.find_rulebook(settings or Settings(), which)
+    if compiled:
+        for line in compiled_lines(rulebook, BankCalendar((settings or Settings()).zone)):
+            click.echo(line)
+        return
     if as_json:
         packs = [pack.model_dump(mode="json", by_alias=True, exclude_defaults=True) for pack in rulebook.packs]
         policy = _policy_json(rulebook)

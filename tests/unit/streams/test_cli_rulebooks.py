@@ -69,10 +69,17 @@ def test_better_words_are_no_difference_and_another_order_is(tmp_path: Path) -> 
     assert (result.exit_code, result.stdout.splitlines()[-1]) == (1, "they say the same in another order")
 
 
-def test_show_tells_the_policy(tmp_path: Path) -> None:
+def test_show_tells_the_policy_and_the_compiled_program(tmp_path: Path) -> None:
     folder = write(tmp_path / "rules", policy=POLICY)
     assert "caps: {'push': {'per_day': 1}" in run("show", folder).stdout
     assert json.loads(run("show", folder, "--json").stdout)["policy"]["quiet_hours"]["to"] == "09:00:00"
+    compiled = run("show", folder, "--compiled").stdout
+    assert "# --- transactions: updates p.n\n# may concern 2 of 2 rules" in compiled
+    assert "# --- app_events: updates p.same\n# may concern 1 of 2 rules" in compiled
+    assert "# when: assets >= line\ndef evaluate(env):\n" in compiled
+    assert "# expires 259200 s" in compiled
+    # What is shown is Python; comments apart, it compiles.
+    compile(compiled, "shown", "exec")
 
 
 @pytest.mark.parametrize("arguments", [("diff", "active", "rules"), ("show", "ab12cd34"), ("show", "active")])
