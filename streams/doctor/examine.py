@@ -77,8 +77,10 @@ class _Examination:
         ranges = await stable_ranges(settings, [journal, tags])
         await self._check_view(changelog, applied)
         if changelog.meta is None:
-            if changelog.customers or committed is not None:
+            if changelog.customers or committed is not None or changelog.unreadable:
                 found = f"none, and {len(changelog.customers)} customers"
+                if changelog.unreadable:
+                    found = f"one that cannot be read ({changelog.unreadable})"
                 report.wrong("changelog", f"{settings.topic(CUSTOMERS)}-{number}", "a meta record", found)
             changelog.meta = Meta()
         sample = self._choose(changelog)

@@ -8,6 +8,7 @@ that ingest had committed by then, and what those offsets cover lies in the jour
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
@@ -18,6 +19,7 @@ from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.doctor.journal import Scan
 from streams.doctor.reading import Range, read_range, stable_ranges
 from streams.doctor.report import Report
+from streams.lane import name_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL
 from tagger.ingest import IngestState
@@ -87,11 +89,7 @@ async def read_ingested(settings: Settings) -> dict[str, OffsetAndMetadata | Non
 
 def first_offsets(ingested: Mapping[str, OffsetAndMetadata | None]) -> dict[str, int]:
     """Where ingest began to count, by input partition."""
-    return {
-        name: IngestState.from_metadata(at.metadata).first_offset or 0
-        for name, at in ingested.items()
-        if at is not None
-    }
+    return {name: state.first_offset or 0 for name, at in ingested.items() if (state := _state(at)) is not None}
 
 
 async def check_ingested(
@@ -105,18 +103,16 @@ async def check_ingested(
     """
     tps = await _input_partitions(settings)
     ingested = await read_ingested(settings)
-    states = {
-        name: None if at is None else IngestState.from_metadata(at.metadata) for name, at in ingested.items()
-    }
+    states = {name: _state(at) for name, at in ingested.items()}
     ranges = await offset_ranges(settings, list(tps.values()))
     until = {name: 0 if at is None else at.offset for name, at in ingested.items()}
-    undecided = await _undecided(settings, decided, until)
-    buried = await _buried(settings, states)
+    undecided = await _undecided(settings, decided, until, report)
+    buried = await _buried(settings, states, report)
     for name, state in states.items():
         start, end = ranges[tps[name]]
         report.checked["input partitions"] += 1
         if state is None:
-            _check_unread(name, decided, report)
+            _check_unread(name, until[name], decided, report)
             continue
         _check_counts(name, state, until[name], end, report)
         if until[name] < start:
@@ -129,7 +125,18 @@ async def check_ingested(
         report.skip(f"{settings.topic(DEAD_LETTERS)}: its oldest are gone, so that they cannot be counted")
 
 
-def _check_unread(name: str, decided: list[Decided], report: Report) -> None:
+def _state(at: OffsetAndMetadata | None) -> IngestState | None:
+    """What an offset's metadata states; None without an offset, or where it cannot be read."""
+    try:
+        return None if at is None else IngestState.from_metadata(at.metadata)
+    except ValueError:
+        return None
+
+
+def _check_unread(name: str, offset: int, decided: list[Decided], report: Report) -> None:
+    if offset:
+        report.wrong("fates", name, f"counts in the metadata of ingest's offset {offset}", "what is none")
+        return
     count = sum(_decisions(each.meta.fates.get(name, Fates())) for each in decided)
     if count:
         report.wrong("fates", name, f"an offset of ingest's group, {count} records having come from there", "none")
@@ -178,7 +185,9 @@ def _decisions(fates: Fates) -> int:
     return fates.applied + fates.duplicate + fates.late
 
 
-async def _undecided(settings: Settings, decided: list[Decided], until: Mapping[str, int]) -> dict[str, int]:
+async def _undecided(
+    settings: Settings, decided: list[Decided], until: Mapping[str, int], report: Report
+) -> dict[str, int]:
     """Records beyond decide's positions that came for the first time, below ingest's offsets, by source."""
     counts: dict[str, int] = {}
     tps = {TopicPartition(settings.topic(JOURNAL), each.number): each for each in decided}
@@ -187,7 +196,12 @@ async def _undecided(settings: Settings, decided: list[Decided], until: Mapping[
         high = {name: fates.high_water for name, fates in each.meta.fates.items()}
         async for records in read_range(settings, tp, Range(each.meta.next_offset, ranges[tp].end)):
             for message in records:
-                record = decode_record(message.value)
+                try:
+                    record = decode_record(message.value or b"")
+                except msgspec.MsgspecError as error:
+                    found = f"one that is none ({type(error).__name__})"
+                    report.wrong("fates", f"{name_of(tp)}@{message.offset}", "journal records only", found)
+                    continue
                 if not isinstance(record, CustomerEvent):
                     continue
                 name, offset = source_key(record.source), record.source.offset
@@ -197,7 +211,9 @@ async def _undecided(settings: Settings, decided: list[Decided], until: Mapping[
     return counts
 
 
-async def _buried(settings: Settings, states: Mapping[str, IngestState | None]) -> dict[str, int] | None:
+async def _buried(
+    settings: Settings, states: Mapping[str, IngestState | None], report: Report
+) -> dict[str, int] | None:
     """Distinct places of dead letters among the offsets ingest counted, by source; None when some are gone."""
     places: set[tuple[str, int]] = set()
     topic = settings.topic(DEAD_LETTERS)
@@ -208,7 +224,12 @@ async def _buried(settings: Settings, states: Mapping[str, IngestState | None]) 
             return None
         async for records in read_range(settings, tp, within):
             for record in records:
-                letter = decode_dead_letter(record.value)
+                try:
+                    letter = decode_dead_letter(record.value or b"")
+                except msgspec.MsgspecError as error:
+                    found = f"none ({type(error).__name__})"
+                    report.wrong("fates", f"{name_of(tp)}@{record.offset}", "a dead letter", found, of=topic)
+                    continue
                 state, offset = states.get(letter.message_key), letter.source.offset
                 if state is not None and (state.first_offset or 0) <= offset < (state.next_offset or 0):
                     places.add((letter.message_key, offset))

@@ -108,7 +108,7 @@ async def scan(
     try:
         async for records in read_range(settings, tp, within):
             for message in records:
-                record = decode_record(message.value)
+                record = decode_record(message.value or b"")
                 if not isinstance(record, CustomerEvent):
                     refolding.take(message.offset, record)
                     continue
@@ -120,7 +120,7 @@ async def scan(
                 if is_new and (customer in sample or customer in unknown):
                     refolding.take(message.offset, record)
     except msgspec.MsgspecError as error:
-        report.wrong("fates", name_of(tp), "journal records only", f"one that is none: {error}")
+        report.wrong("fates", name_of(tp), "journal records only", f"one that is none ({type(error).__name__})")
         return None
     except (LookupError, RulebookError) as error:
         report.skip(f"{name_of(tp)}: a rulebook cannot be used: {error}")

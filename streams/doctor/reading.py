@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from streams.clients import UnreachableError, offset_ranges, open_reader
@@ -16,6 +17,7 @@ from streams.lane import name_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS
 from tagger.meta import META_KEY, Meta, decode_meta
+from tagger.state import VersionError
 
 _POLL_MS = 200
 _ASK_SECONDS = 0.1
@@ -38,12 +40,14 @@ class Changelog:
         end: every record before it was read.
         customers: customer id → offset and value of the last record.
         meta: None for a partition not begun.
+        unreadable: why the meta record cannot be read; None when it can.
     """
 
     number: int
     end: int
     customers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     meta: Meta | None = None
+    unreadable: str | None = None
 
 
 async def stable_ranges(settings: Settings, tps: Iterable[TopicPartition]) -> dict[TopicPartition, Range]:
@@ -104,19 +108,26 @@ async def read_changelog(settings: Settings, number: int) -> Changelog:
 
     Raises:
         UnreachableError: as `stable_ranges`.
-        tagger.state.VersionError: a newer worker wrote its meta record.
     """
     tp = TopicPartition(settings.topic(CUSTOMERS), number)
     within = (await stable_ranges(settings, [tp]))[tp]
     changelog, meta = Changelog(number, within.end), None
     async for records in read_range(settings, tp, within):
         for record in records:
-            key = record.key.decode()
+            key = key_of(record)
             if key == META_KEY:
                 meta = record.value
             elif record.value is None:
                 changelog.customers.pop(key, None)
             else:
                 changelog.customers[key] = (record.offset, record.value)
-    changelog.meta = None if meta is None else decode_meta(meta)
+    try:
+        changelog.meta = None if meta is None else decode_meta(meta)
+    except (msgspec.MsgspecError, VersionError) as error:
+        changelog.unreadable = type(error).__name__
     return changelog
+
+
+def key_of(record: ConsumerRecord) -> str:
+    """A record's key as text; none of the workers' records lacks one, and the doctor looks at others' too."""
+    return (record.key or b"").decode(errors="replace")

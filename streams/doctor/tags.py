@@ -8,7 +8,7 @@ customer of the sample: the tags before are a beginning of the expected ones, an
 import msgspec
 from aiokafka import TopicPartition
 
-from streams.doctor.reading import Range, read_range
+from streams.doctor.reading import Range, key_of, read_range
 from streams.doctor.report import Report
 from streams.lane import name_of
 from streams.settings import Settings
@@ -44,8 +44,13 @@ async def check_tags(
     async for records in read_range(settings, tp, within):
         report.checked["tags"] += len(records)
         for record in records:
-            tag, customer = _DECODER.decode(record.value), record.key.decode()
-            _check_revision(revisions, tag, f"{name_of(tp)}@{record.offset}", is_whole, report, name_of(tp))
+            place, customer = f"{name_of(tp)}@{record.offset}", key_of(record)
+            try:
+                tag = _DECODER.decode(record.value or b"")
+            except msgspec.MsgspecError as error:
+                report.wrong("tags", place, "a tag event", f"none ({type(error).__name__})", of=name_of(tp))
+                continue
+            _check_revision(revisions, tag, place, is_whole, report, name_of(tp))
             if customer in sample:
                 published.setdefault(customer, []).append(record.value)
                 counts[customer] = counts.get(customer, 0) + (record.offset < before)

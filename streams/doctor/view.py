@@ -8,6 +8,7 @@ stays so.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -21,6 +22,7 @@ from streams.doctor.report import Report
 from streams.partitioner import partition_of
 from streams.redis_view import META_KEY, customer_key, rule_key
 from streams.settings import Settings
+from tagger.state import VersionError
 from tagger.view import View, project_customer
 
 _PIPELINE = 500
@@ -120,7 +122,7 @@ class ViewCheck:
 
     async def _problems_of(self, customer: str, rules: set[str]) -> list[tuple[str, str]]:
         (shown,) = await self._shown([customer])
-        wanted = sorted(rules | (self._view(customer) or _Wanted()).opened.keys())
+        wanted = sorted(rules | self._rules_of(customer))
         scores = await asyncio.gather(*[self._client.zscore(rule_key(rule), customer) for rule in wanted])
         shown.opened = {rule: int(score) for rule, score in zip(wanted, scores, strict=True) if score is not None}
         return self._problems(customer, shown)
@@ -138,9 +140,21 @@ class ViewCheck:
             if offset >= self._applied or shown.is_being_written:
                 return []
             return [(f"version {offset}", "no profile" if version is None else f"version {version}")]
-        wanted = self._view(customer)
+        try:
+            wanted = self._view(customer)
+        except (msgspec.MsgspecError, VersionError) as error:
+            return [
+                ("a state of this release in the changelog", f"one that cannot be read ({type(error).__name__})")
+            ]
         assert wanted is not None
         return list(_differences(wanted, shown))
+
+    def _rules_of(self, customer: str) -> set[str]:
+        """Rules whose sets must hold a customer; none when the state cannot be read."""
+        with suppress(msgspec.MsgspecError, VersionError):
+            wanted = self._view(customer)
+            return set() if wanted is None else set(wanted.opened)
+        return set()
 
     def _view(self, customer: str) -> "_Wanted | None":
         if customer not in self._changelog.customers:

@@ -26,7 +26,7 @@ from streams.redis_view import customer_key, rule_key
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
 from streams.sources.simulate import Plan, simulate
-from streams.topics import CUSTOMERS, INPUTS, JOURNAL, TAGS, TRANSACTIONS, create
+from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS, TRANSACTIONS, create
 from streams.unit import UnitOfWork
 from tagger.ingest import IngestState
 from tagger.meta import META_KEY, decode_meta, encode_meta
@@ -224,6 +224,45 @@ async def a_tag_of_nobodys_decision(deployment: TaskDeployment) -> tuple[str, st
     return f"{TAGS}-{partition} customer {customer}", "tags, as the journal gives"
 
 
+async def a_state_that_is_none(deployment: TaskDeployment) -> tuple[str, str]:
+    customer = await deployment.tagged()
+    await deployment.send(CUSTOMERS, partition_of(customer.encode(), PARTITIONS), customer, b"\xff")
+    return f"customer {customer}", "a state of this release"
+
+
+async def a_meta_record_that_is_none(deployment: TaskDeployment) -> tuple[str, str]:
+    await deployment.send(CUSTOMERS, 0, META_KEY, b"{}}")
+    return f"{CUSTOMERS}-0", "a meta record"
+
+
+async def a_tag_that_is_none(deployment: TaskDeployment) -> tuple[str, str]:
+    await deployment.send(TAGS, 0, "C1", b"{}")
+    return f"{TAGS}-0@", "a tag event"
+
+
+async def a_journal_record_that_is_none(deployment: TaskDeployment) -> tuple[str, str]:
+    await deployment.send(JOURNAL, 0, "C1", b"{}")
+    return f"{JOURNAL}-0@", "journal records only"
+
+
+async def a_dead_letter_that_is_none(deployment: TaskDeployment) -> tuple[str, str]:
+    await deployment.send(DEAD_LETTERS, 0, "bank.transactions-0", b"{}")
+    return f"{DEAD_LETTERS}-0@", "a dead letter"
+
+
+async def an_offset_of_ingest_without_counts(deployment: TaskDeployment) -> tuple[str, str]:
+    settings = deployment.settings
+    tp, group = TopicPartition(settings.topic(TRANSACTIONS), 0), group_of(settings, "ingest")
+    at = (await committed_offsets(settings, group, [tp]))[tp]
+    unit = UnitOfWork(settings, "vandal")
+    await unit.fence()
+    async with unit.begin() as batch:
+        batch.offsets(group, {tp: (at.offset, "moved")})
+        await batch.commit()
+    await unit.close()
+    return f"{TRANSACTIONS}-0", f"counts in the metadata of ingest's offset {at.offset}"
+
+
 DAMAGES: list[Damage] = [
     a_member_of_a_rules_set_gone,
     a_member_too_many,
@@ -246,6 +285,14 @@ DAMAGES: list[Damage] = [
     a_tag_twice,
     a_tag_of_nobodys_decision,
 ]
+UNREADABLE: list[Damage] = [
+    a_state_that_is_none,
+    a_meta_record_that_is_none,
+    a_tag_that_is_none,
+    a_journal_record_that_is_none,
+    a_dead_letter_that_is_none,
+    an_offset_of_ingest_without_counts,
+]
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
@@ -255,6 +302,14 @@ async def test_a_damage_is_found_and_named(deployment: TaskDeployment, damage: D
     assert [one for one in findings if where in one.where and expected in one.expected], findings
     assert all(one.found and one.remedy for one in findings)
     assert len(findings) <= 3, "what is not damaged is left alone"
+
+
+async def test_what_cannot_be_read_is_a_finding_too(deployment: TaskDeployment) -> None:
+    """All at once: none hides another, and none ends the examination."""
+    expected = [await damage(deployment) for damage in UNREADABLE]
+    findings = (await examined(deployment)).findings
+    for where, what in expected:
+        assert [one for one in findings if where in one.where and what in one.expected], (where, what, findings)
 
 
 async def test_a_state_is_found_in_a_sample_by_name(deployment: TaskDeployment) -> None:
