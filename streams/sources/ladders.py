@@ -1,4 +1,4 @@
-"""The joint_stock and ccb ladders as domain.md section 1 and the packs under `rules/` state them, for labels.
+"""The ladders of joint_stock, ccb and balances as domain.md and the packs under `rules/` state them, for labels.
 
 It shares nothing with the core, so that a run can be scored by it: levels are walked transaction by transaction,
 averages day by day.
@@ -14,6 +14,7 @@ JOINT_STOCK_RULE = "joint-stock-layer"
 NEAR_UPGRADE_RULE = "joint-stock-near-upgrade"
 CAMPAIGN_RULE = "reach-50000-campaign"
 CCB_RULE = "ccb-level"
+THRESHOLD_RULE = "threshold-crossed-up"
 
 Level = tuple[str, int]
 # (level, from, in yuan), the lowest first; the first makes no tag in either pack.
@@ -31,27 +32,28 @@ CCB: Sequence[Level] = (
     ("platinum", 200_000),
     ("private_banking", 6_000_000),
 )
-# A layer of joint_stock is left only below this share of where it begins.
+THRESHOLD: Sequence[Level] = (("below", 0), ("above", 100_000))
+# A layer of joint_stock, or the side above the line, is left only below this share of where it begins.
 _LEAVE_BELOW_PERCENT = 95
 
 
-def joint_stock_levels(points: Iterable[tuple[int, int]]) -> Iterator[tuple[int, str]]:
-    """When each layer opens.
+def levels_reached(levels: Sequence[Level], points: Iterable[tuple[int, int]]) -> Iterator[tuple[int, str]]:
+    """When each level of a ladder by assets opens.
 
     Args:
         points: (when, assets in fen) after every transaction, in order.
 
     Yields:
-        (when, layer) of every layer that opens and makes a tag.
+        (when, level) of every level that opens and makes a tag.
     """
     rank = 0
     for at_ms, assets in points:
-        met = _rank(JOINT_STOCK, assets)
-        kept = JOINT_STOCK[rank][1] * FEN_PER_YUAN * _LEAVE_BELOW_PERCENT
+        met = _rank(levels, assets)
+        kept = levels[rank][1] * FEN_PER_YUAN * _LEAVE_BELOW_PERCENT
         if met > rank or assets * 100 < kept:
             rank = met
             if rank > 0:
-                yield at_ms, JOINT_STOCK[rank][0]
+                yield at_ms, levels[rank][0]
 
 
 def ccb_levels(

@@ -28,7 +28,7 @@ class Plan:
     """What bank to make up.
 
     Attributes:
-        customers: how many; from 13 on, every story has one.
+        customers: how many; from 15 on, every story has one.
         days: bank days from `start`, at least 14, so that every story comes to its end.
     """
 

@@ -8,26 +8,37 @@ made from 17 to 21; what is booked later in a day is made later.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import date
 
 from schemas.money import FEN_PER_YUAN
 from streams.sources.customer import DAY_MS, HOUR_MS, MINUTE_MS, Customer, Happening
 from streams.sources.ladders import (
     CAMPAIGN_RULE,
     CCB_RULE,
+    JOINT_STOCK,
     JOINT_STOCK_RULE,
     NEAR_UPGRADE_RULE,
+    THRESHOLD,
+    THRESHOLD_RULE,
     ccb_levels,
-    joint_stock_levels,
+    levels_reached,
 )
 
 INFLOW = "inflow-not-retained"
 BROWSING = "wealth-browsing-no-purchase"
+CHANNEL = "wealth-channel-no-purchase"
+IDLE = "idle-funds"
+PAYDAY = "payday"
 
 # Rules inflow-not-retained: an inflow of 50,000 or more, of which less than a fifth still stands within 7 days.
 LARGE_YUAN = 50_000
 # Rule wealth-browsing-no-purchase: one wealth product seen three times, nothing bought for half an hour.
 VIEWS = 3
 BROWSING_FOR_MS = 30 * MINUTE_MS
+# Rule wealth-channel-no-purchase: as many looks, whatever the product.
+CHANNEL_LOOKS = 8
+# Rule payday: three months in a row, each within this many days of the middle one.
+PAYDAY_SLACK = 3
 # The shortest run in which every story comes to its end.
 MIN_DAYS = 14
 # Beyond the allowed lateness of two bank days, and beyond the week of the watch: where topics run apart and the
@@ -41,16 +52,34 @@ def salary_and_spend(c: Customer) -> Iterator[list[Happening]]:
     """A salary a month, bills, small payments; looks into the app now and then."""
     c.balance_fen = c.yuan(500, 9_000)
     payday, salary = c.random.randrange(1, 28), c.yuan(5_000, 18_000)
+    paid: dict[int, int] = {}
+    paydays = []
     for day in range(c.period.days):
         today: list[Happening] = []
         if day % 30 == payday:
             today.append(c.credit(c.time(day, 9, 11), salary, "salary"))
+            if _recurs(paid, date.fromordinal(c.period.first_day + day)):
+                paydays.append(today[0].arrives_ms)
         if day % 30 == (payday + 3) % 30 and c.balance_fen > salary // 2:
             today.append(c.debit(c.time(day, 14, 16), salary // 3, "card"))
         if c.random.random() < 0.5:
             today.append(c.act(c.time(day, 12, 13), "login"))
         yield today + _small_payments(c, day)
-    c.expect_nothing(INFLOW, BROWSING)
+    for at_ms in paydays:
+        c.expect(PAYDAY, at_ms)
+    c.expect_nothing(INFLOW, BROWSING, *([] if paydays else [PAYDAY]))
+
+
+def _recurs(paid: dict[int, int], today: date) -> bool:
+    """Whether a salary of today is the third of three months in a row, at about the same day.
+
+    Args:
+        paid: month → day of its first salary; takes today's in.
+    """
+    month = today.year * 12 + today.month
+    paid.setdefault(month, today.day)
+    days = sorted(paid[back] for back in (month - 2, month - 1, month) if back in paid)
+    return len(days) == 3 and days[2] - days[1] <= PAYDAY_SLACK and days[1] - days[0] <= PAYDAY_SLACK
 
 
 def inflow_leaves(c: Customer) -> Iterator[list[Happening]]:
@@ -70,7 +99,7 @@ def inflow_leaves(c: Customer) -> Iterator[list[Happening]]:
             today.append(c.debit(at_ms, inflow // 2 if halves else inflow * 9 // 10, "transfer"))
             c.expect(INFLOW, at_ms)
         yield today + _small_payments(c, day)
-    c.expect_nothing(BROWSING)
+    c.expect_nothing(BROWSING, IDLE)
 
 
 def inflow_stays(c: Customer) -> Iterator[list[Happening]]:
@@ -104,7 +133,22 @@ def browses_only(c: Customer) -> Iterator[list[Happening]]:
             yield views
         else:
             yield _small_payments(c, day) if day < looks else []
-    c.expect_nothing(INFLOW)
+    c.expect_nothing(INFLOW, CHANNEL, IDLE)
+
+
+def browses_the_channel(c: Customer) -> Iterator[list[Happening]]:
+    """Looks at one wealth product after another and buys none; pays nothing afterwards, as above."""
+    c.balance_fen = c.yuan(3_000, 30_000)
+    looks = c.random.randrange(1, c.period.days - 3)
+    for day in range(c.period.days):
+        if day == looks:
+            first_ms = c.time(day, 12, 13)
+            times = [first_ms + 5 * look * MINUTE_MS for look in range(CHANNEL_LOOKS)]
+            c.expect(CHANNEL, times[-1] + BROWSING_FOR_MS)
+            yield [c.act(at_ms, "view", "wealth", f"W-{look}") for look, at_ms in enumerate(times)]
+        else:
+            yield _small_payments(c, day) if day < looks else []
+    c.expect_nothing(INFLOW, BROWSING)
 
 
 def browses_and_buys(c: Customer) -> Iterator[list[Happening]]:
@@ -184,6 +228,21 @@ def vip_leaves(c: Customer) -> Iterator[list[Happening]]:
     c.expect_nothing(NEAR_UPGRADE_RULE)
     c.expect(CAMPAIGN_RULE, points[-1][0])
     _expect_levels(c, opening, points)
+
+
+def idle_money(c: Customer) -> Iterator[list[Happening]]:
+    """A large balance that nobody touches but for small payments, and that leaves in the end."""
+    c.balance_fen = c.yuan(60_000, 200_000)
+    for day in range(c.period.days):
+        today: list[Happening] = []
+        if day == c.period.days - 2:
+            today.append(c.debit(c.time(day, 14, 16), c.balance_fen * 9 // 10, "transfer"))
+        today += _small_payments(c, day)
+        if day == 0:
+            # What stood there before the first record counts as always there.
+            c.expect(IDLE, today[0].arrives_ms)
+        yield today
+    c.expect_nothing(INFLOW, BROWSING)
 
 
 def dormant(c: Customer) -> Iterator[list[Happening]]:
@@ -271,15 +330,17 @@ _SPOILS: tuple[Callable[[bytes], bytes], ...] = (
 
 # Shares of the customers, in hundredths; the first customers live out one of each.
 STORIES: dict[str, tuple[Story, int]] = {
-    "salary-and-spend": (salary_and_spend, 35),
+    "salary-and-spend": (salary_and_spend, 28),
     "inflow-leaves": (inflow_leaves, 8),
     "inflow-stays": (inflow_stays, 8),
     "browses-only": (browses_only, 8),
     "browses-and-buys": (browses_and_buys, 6),
+    "browses-the-channel": (browses_the_channel, 3),
     "merchant-settlement": (merchant_settlement, 8),
     "climbs-a-tier": (climbs_a_tier, 6),
     "vip-leaves": (vip_leaves, 4),
     "dormant": (dormant, 5),
+    "idle-money": (idle_money, 4),
     "out-of-order": (out_of_order, 3),
     "late": (late, 3),
     "repeated": (repeated, 3),
@@ -311,10 +372,15 @@ def _views(c: Customer, day: int, count: int) -> list[Happening]:
 
 
 def _expect_levels(c: Customer, opening: int, points: list[tuple[int, int]]) -> None:
-    """Both ladders, from what was held after each transaction; no signal."""
+    """The ladders, from what was held after each transaction; no signal."""
     c.expect_nothing(INFLOW, BROWSING)
-    for at_ms, layer in joint_stock_levels(points):
+    for at_ms, layer in levels_reached(JOINT_STOCK, points):
         c.expect(JOINT_STOCK_RULE, at_ms, level=layer)
+    crossings = list(levels_reached(THRESHOLD, points))
+    for at_ms, side in crossings:
+        c.expect(THRESHOLD_RULE, at_ms, level=side)
+    if not crossings:
+        c.expect_nothing(THRESHOLD_RULE)
     calendar = c.period.calendar
     closings = [(calendar.day_of(at_ms), assets) for at_ms, assets in points]
     levels = list(ccb_levels(opening, closings, c.period.first_day + c.period.days - 1))
