@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from counting_run import Deployment, numbered, until
 from kafka_broker import KafkaBroker
+from redis import Redis
 
 from streams.child import free_port
 from streams.clients import open_admin
@@ -33,9 +35,12 @@ def run_tagger(*arguments: str, **environment: str) -> subprocess.CompletedProce
     )
 
 
+def events(stderr: str) -> list[dict[str, str]]:
+    return [msgspec.json.decode(line) for line in stderr.splitlines() if line.startswith("{")]
+
+
 def last_event(stderr: str) -> dict[str, str]:
-    event: dict[str, str] = msgspec.json.decode(stderr.strip().splitlines()[-1])
-    return event
+    return events(stderr)[-1]
 
 
 @pytest.fixture
@@ -56,6 +61,39 @@ def test_no_broker_ends_it_with_3(topic_prefix: str) -> None:
     done = run_tagger("--bootstrap", address, "worker")
     assert done.returncode == 3
     assert address in last_event(done.stderr)["error"]
+
+
+def test_view_of_another_deployment_ends_it_with_2_and_what_to_do(
+    kafka: KafkaBroker, topic_prefix: str, redis_url: str
+) -> None:
+    environment = {
+        "TAGGER_BOOTSTRAP": kafka.bootstrap,
+        "TAGGER_TOPIC_PREFIX": topic_prefix,
+        "TAGGER_APP": "ours",
+        "TAGGER_REDIS_URL": redis_url,
+        "TAGGER_PARTITIONS": "2",
+    }
+    assert run_tagger("topics", "create", **environment).returncode == 0
+    with Redis.from_url(redis_url, decode_responses=True) as redis:
+        redis.hset("tagger:meta", "app", "theirs")
+        done = run_tagger("worker", "--only", "project", **environment)
+        assert done.returncode == 2
+        (error,) = [line["error"] for line in events(done.stderr) if line["event"] == "cannot go on"]
+        assert "'theirs' where 'ours' would write" in error
+        assert "TAGGER_REDIS_URL" in error
+        assert redis.hgetall("tagger:meta") == {"app": "theirs"}
+
+
+def test_taken_health_port_ends_it_with_2_and_what_to_do(kafka: KafkaBroker, topic_prefix: str) -> None:
+    environment = {"TAGGER_BOOTSTRAP": kafka.bootstrap, "TAGGER_TOPIC_PREFIX": topic_prefix}
+    assert run_tagger("topics", "create", TAGGER_PARTITIONS="2", **environment).returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run_tagger("worker", "--only", "project", TAGGER_HEALTH_PORT=port, **environment)
+    assert done.returncode == 2
+    error = last_event(done.stderr)["error"]
+    assert f"127.0.0.1:{port}" in error
+    assert "TAGGER_HEALTH_PORT" in error
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
