@@ -56,14 +56,16 @@ class TaskDeployment:
         await publish(self.settings, records, topics=None)
         await self.catch_up()
 
-    async def catch_up(self) -> None:
-        """Take over, process all there is, and let go, stage after stage."""
+    async def catch_up(self, *only: str) -> None:
+        """Take over, process all there is, and let go: these stages, all when none is named, in turn."""
         settings = self.settings
-        stages = [(Ingest(settings), INPUTS), (Decide(settings), [JOURNAL]), (Project(settings), [CUSTOMERS])]
-        for stage, topics in stages:
+        topics = {"ingest": INPUTS, "decide": [JOURNAL], "project": [CUSTOMERS]}
+        for stage in (Ingest(settings), Decide(settings), Project(settings)):
+            if only and stage.name not in only:
+                continue
             tps = [
                 TopicPartition(settings.topic(topic), number)
-                for topic in topics
+                for topic in topics[stage.name]
                 for number in range(settings.partitions)
             ]
             await asyncio.gather(*[TaskDriver(settings, stage, tp).run(333) for tp in tps])

@@ -1,9 +1,11 @@
 """The doctor on a real broker and Redis: silent on a sound deployment, and every planted damage is found."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,6 +16,7 @@ from kafka_broker import KafkaBroker
 from pipeline import Pipeline
 from task_deployment import TaskDeployment
 
+from streams import decide
 from streams.app import group_of
 from streams.child import free_port
 from streams.cli.doctor import doctor
@@ -365,6 +368,56 @@ def test_command_says_so_and_exits(kafka: KafkaBroker, redis_url: str, topic_pre
     assert CliRunner().invoke(doctor, [], obj=broker_down).exit_code == 3
     nothing = settings.model_copy(update={"topic_prefix": "never."})
     assert CliRunner().invoke(doctor, [], obj=nothing).exit_code == 2
+
+
+class StoppedError(Exception):
+    """Where the test lets a worker end."""
+
+
+async def test_a_tick_half_done_is_no_damage(
+    kafka: KafkaBroker, topic_prefix: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some customers' deadlines are evaluated, the position stands at the tick: the sample waits for later."""
+    (tmp_path / "pack.yaml").write_text("pack: p\nrules: {mondays: {when: today.weekday == 1}}\n")
+    commit, commits = decide.DecideTask._commit, itertools.count(1)
+
+    async def stopping(task: decide.DecideTask, *arguments: Any) -> Any:
+        if next(commits) == 4:
+            raise StoppedError
+        return await commit(task, *arguments)
+
+    async with TaskDeployment.open(
+        kafka.bootstrap, topic_prefix, redis_url, partitions=1, rules=tmp_path, batch_records=1000
+    ) as made:
+        friday = [deposit(number, "2026-02-27T09:00:00+08:00") for number in range(30)]
+        await publish(made.settings, [*friday, deposit(30, "2026-03-02T09:00:00+08:00")], topics=None)
+        await made.catch_up("ingest")
+        monkeypatch.setattr(decide, "MAX_CUSTOMERS", 5)
+        monkeypatch.setattr(decide.DecideTask, "_commit", stopping)
+        with pytest.raises(StoppedError):
+            await made.catch_up("decide")
+        monkeypatch.undo()
+        await made.catch_up("project")
+        half = await examined(made)
+        assert half.findings == []
+        assert [told for told in half.not_checked if "stands in the middle of journal offset" in told]
+        assert "customers folded again" not in half.checked
+        await made.catch_up()
+        whole = await examined(made)
+        assert (whole.findings, whole.not_checked) == ([], [])
+        assert whole.checked["customers folded again"] == 31
+
+
+def deposit(number: int, at: str) -> SourceRecord:
+    value = {
+        "event_id": f"t{number}",
+        "customer_id": f"C{number}",
+        "occurred_at": at,
+        "account_id": "A",
+        "direction": "credit",
+        "amount": "10.00",
+    }
+    return SourceRecord(TRANSACTIONS, f"C{number}".encode(), msgspec.json.encode(value))
 
 
 async def test_a_living_deployment_under_load_has_no_findings(
