@@ -12,6 +12,7 @@ from schemas.journal import Approval, Card, Holding, JournalRecord, Source, hash
 MINUTE = 60_000
 DAY = 1440
 GAPS = (0, 0, 1, 10, 29, 30, 40, 45, 60, 90, 120, 240, 700, DAY, DAY, 2 * DAY)
+SHORT_GAPS = (0, 10, 20, 30, 40, 40, 60, DAY)
 LONG_GAPS = (10, 600, DAY, 3 * DAY, 9 * DAY, 28 * DAY, 30 * DAY)
 DELAYS = (0, 0, 0, 0, 5, 40, 600, DAY, 2 * DAY, 4 * DAY)
 AMOUNTS = ("100", "-100", "1000", "-1000", "2500", "-2400", "6000", "33.33", "-0.01", "500")
@@ -30,7 +31,8 @@ def made_up_journal(
     waiting = list(digests[1:])
     steps = choose.one(range(2, 26))
     for step in range(steps):
-        maker.minute += choose.one(LONG_GAPS if theme == "long" and choose.one([True, False]) else GAPS)
+        gaps = {"long": LONG_GAPS, "watched": SHORT_GAPS}.get(theme, GAPS)
+        maker.minute += choose.one(gaps if choose.one([True, False]) else GAPS)
         journal += maker.step(step)
         if waiting and choose.one([False, False, False, True]):
             journal += maker.time(0)
