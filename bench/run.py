@@ -53,8 +53,8 @@ class Run:
         self._size, self._redis, self._folder, self._say = size, redis, folder, say
         self._bootstrap = kafka.bootstrap
         self._bank = Bank(size.events, size.customers)
-        self._stages = self._settings("stages")
-        self._whole = self._settings("whole")
+        self._stages = self._settings("stages", 0)
+        self._whole = self._settings("whole", 1)
         self._tags = 0
 
     async def all(self) -> Report:
@@ -82,10 +82,10 @@ class Run:
             restore=await self._restore(),
         )
 
-    def _settings(self, name: str) -> Settings:
+    def _settings(self, name: str, database: int) -> Settings:
         return Settings(
             bootstrap=self._bootstrap,
-            redis_url=self._redis.url,
+            redis_url=f"{self._redis.url.rpartition('/')[0]}/{database}",
             app=f"bench-{name}",
             topic_prefix=f"{name}.",
             rules=ROOT / "bench" / "rules",
