@@ -31,7 +31,8 @@ class Fold:
 
     def __init__(self, program: Program, context: Context, core: CoreSettings, calendar: BankCalendar) -> None:
         self.program, self.context, self._core, self._calendar = program, context, core, calendar
-        self._reach, self._timetable = program.reach, program.timetable
+        self._timetable = program.timetable
+        self._reach = program.reach
         # Customers seen before the activation of what still warms are looked at without guards.
         self._warmed_since = max((began for began, _ in context.warming.values()), default=0)
         self._clock_ms = -NEVER
@@ -76,7 +77,14 @@ class Fold:
             state.horizon_ms = now_ms
         elif state.due_ms < now_ms:
             self.pass_time(state, now_ms)
-        self._remember(state, packed_hash)
+        # Remember it; the first event of a day forgets what has had its time.
+        seen = state.seen
+        if not seen.endswith(self._packed_today) and seen[HASH_BYTES:ENTRY_BYTES] < self._packed_oldest:
+            seen = forget_before(seen, self._packed_oldest)
+        if len(seen) >= self._dedupe_bytes:
+            seen = seen[ENTRY_BYTES:]
+            state.forgotten += 1
+        state.seen = seen + packed_hash + self._packed_today
         state.clock_ms = now_ms
         if state.horizon_ms < now_ms:  # noqa: PLR1730
             state.horizon_ms = now_ms
@@ -85,7 +93,7 @@ class Fold:
         self._update(state, event, occasion)
         if is_new:
             occasion.changed = EVERYTHING
-        self._evaluate_touched(state, event.source_kind, occasion)
+        self._evaluate_touched(state, event, occasion)
         return "late" if late else "applied"
 
     def _turn_to(self, now_ms: int) -> None:
@@ -94,16 +102,6 @@ class Fold:
         self._tomorrow_ms = self._calendar.start_ms(self._today + 1)
         self._packed_today = pack_day(self._today)
         self._packed_oldest = pack_day(max(self._today - self._core.dedupe_days, 0))
-
-    def _remember(self, state: CustomerState, packed_hash: bytes) -> None:
-        """Remember an event that arrives today; the first of a day forgets what has had its time."""
-        seen = state.seen
-        if not seen.endswith(self._packed_today) and seen[HASH_BYTES:ENTRY_BYTES] < self._packed_oldest:
-            seen = forget_before(seen, self._packed_oldest)
-        if len(seen) >= self._dedupe_bytes:
-            seen = seen[ENTRY_BYTES:]
-            state.forgotten += 1
-        state.seen = seen + packed_hash + self._packed_today
 
     def _update(self, state: CustomerState, event: CustomerEvent, occasion: Occasion) -> None:
         changed, day = 0, occasion.day
@@ -122,20 +120,22 @@ class Fold:
             )
             changed = PROFILE
         if not occasion.late:
-            for update, bit in self._reach[event.source_kind].updaters:
-                if update(state, event, day, occasion):
-                    changed |= bit
+            changed |= self._reach[event.source_kind].update(state, event, day, occasion)
         occasion.changed = changed
 
-    def _evaluate_touched(self, state: CustomerState, source: str, occasion: Occasion) -> None:
+    def _evaluate_touched(self, state: CustomerState, event: CustomerEvent, occasion: Occasion) -> None:
         """Evaluate the rules an event touched, and bring `due_ms` down to the earliest that may have come."""
-        now_ms = occasion.now_ms
-        # What turns with the very midnight of an event is still to come, after all that occurs at it.
-        due_ms = self._tomorrow_ms if now_ms > self._today_ms else now_ms
+        reach = self._reach[event.source_kind]
+        days = reach.turns_after
+        if days > 1 and occasion.changed != EVERYTHING:
+            due_ms = self._calendar.start_ms(occasion.day + days)
+        else:
+            # What turns with the very midnight of an event is still to come, after all that occurs at it.
+            due_ms = self._tomorrow_ms if occasion.now_ms > self._today_ms else occasion.now_ms
         if state.due_ms < due_ms:  # noqa: PLR1730
             due_ms = state.due_ms
         context = self.context
-        look = self._reach[source].looks.look(occasion.changed, state.created >= self._warmed_since)
+        look = reach.looks.look(occasion.changed, state.created >= self._warmed_since)
         due_ms = look(state, occasion, context, due_ms)
         if self._timetable.slides:
             due_ms = min(due_ms, self._timetable.slides_at(state))

@@ -42,10 +42,13 @@ class Program:
             for name in (f"{pack.pack}.{feature}" for feature in pack.features)
         }
         self.printers, self.rules = compiled.printers, compiled.rules
-        self.reach = {
-            source: Reach(source, self.features.values(), self.rules, compiled.bits) for source in ALL_SOURCES
-        }
         self.timetable = Timetable(self.rules, calendar)
+        self.reach = {
+            source: Reach(
+                source, self.features.values(), self.rules, compiled.bits, self.timetable.turns_after(source)
+            )
+            for source in ALL_SOURCES
+        }
         self.deadlines = Looks(self._rules_of, None)
         self.flows_wanted = any(isinstance(rule, SignalRule) and rule.reads_retained for rule in self.rules)
 

@@ -7,6 +7,7 @@ from typing import get_args
 from schemas.journal import CustomerEvent
 from tagger.features.bits import FeatureBits
 from tagger.features.contract import Feature
+from tagger.features.updates import compile_updates
 from tagger.guards import Look, compile_look
 from tagger.kinds.contract import Context, Occasion, Rule
 from tagger.state import CustomerState
@@ -84,14 +85,26 @@ class Reach:
     """What one kind of event can change.
 
     Attributes:
-        updaters: what it may update with the bits that changes set, each state once.
+        update: folds it into features, each state once.
+        changeable: the bits of all that it may update.
         looks: what looks at the rules, by the bits that have changed.
+        turns_after: at least how many bank days after its own an event changes something by passing time.
     """
 
-    def __init__(self, source: str, features: Iterable[Feature], rules: Sequence[Rule], bits: FeatureBits) -> None:
+    def __init__(
+        self,
+        source: str,
+        features: Iterable[Feature],
+        rules: Sequence[Rule],
+        bits: FeatureBits,
+        turns_after: int,
+    ) -> None:
         by_key = {feature.key: feature for feature in features if feature.source == source}
-        self.updaters = tuple((feature.update, bits.of(feature)) for feature in by_key.values())
+        updated = [(feature, bits.of(feature)) for feature in by_key.values()]
+        self.update = compile_updates(updated)[1]
+        self.changeable = sum(bit for _, bit in updated)
         self.looks = Looks(self.touched, source)
+        self.turns_after = turns_after
         self._source, self._rules = source, rules
 
     def touched(self, changed: int) -> tuple[Rule, ...]:

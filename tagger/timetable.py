@@ -7,6 +7,7 @@ with a bank day, and so no earlier than the next midnight after what has been ev
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from schemas.bankday import BankCalendar
+from tagger.features.aggregates import DayAggregate
 from tagger.features.closings import AverageBalance, Balance
 from tagger.features.contract import Feature
 from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
@@ -17,6 +18,7 @@ from tagger.state import NEVER, CustomerState
 Turn = tuple[Callable[[CustomerState, int, int], int | None], int]
 """`next_change` of a feature, and the rules that read it: a bit a rule, in the program's order."""
 Timer = tuple[Callable[[CustomerState], int | None], int]
+_NEVER_DAYS = 366
 _UNTIMED = (Balance, LevelOf, ActiveRule, Attribute)
 
 
@@ -32,11 +34,14 @@ class Timetable:
         self._calendar = calendar
         self.all_rules = (1 << len(rules)) - 1
         readers = _Readers(rules)
-        self._timers: tuple[Timer, ...] = tuple(
-            (rule.next_deadline, readers.of_rule(rule)) for rule in rules if rule.has_timers
-        )
+        self._timers: dict[str, Timer] = {
+            rule.terms.name: (rule.next_deadline, readers.of_rule(rule)) for rule in rules if rule.has_timers
+        }
+        # Validity begins and ends for customers whom a rule keeps no state of, too.
+        self._valid = {rule.terms.name for rule in rules if rule.terms.has_validity}
         slides: list[Turn] = []
         turns: list[Turn] = []
+        self._features = [feature for feature, _ in readers.of_features()]
         for feature, bits in readers.of_features():
             if not isinstance(feature, _UNTIMED):
                 (slides if _slides(feature) else turns).append((feature.next_change, bits))
@@ -46,12 +51,17 @@ class Timetable:
             if rule.terms.reads_today:
                 self._daily |= readers.of_rule(rule)
 
+    def turns_after(self, source: str) -> int:
+        """At least how many bank days after its own an event of this kind changes something by passing time."""
+        days = [_turns_after(feature, source) for feature in self._features]
+        return min(days, default=_NEVER_DAYS)
+
     def next_due(self, state: CustomerState, warming: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
         """The first instant from the customer's horizon on at which something may change, and for which rules."""
         horizon_ms = state.horizon_ms
         evaluated_day = self._calendar.day_of(horizon_ms - 1)
         due_ms, rules = NEVER, 0
-        for timer, bits in self._timers:
+        for timer, bits in self._timers_of(state):
             change_ms = timer(state)
             if change_ms is not None and change_ms <= due_ms:
                 due_ms, rules = change_ms, bits | (rules if change_ms == due_ms else 0)
@@ -100,9 +110,13 @@ class Timetable:
                 due_ms = change_ms
         return due_ms
 
+    def _timers_of(self, state: CustomerState) -> list[Timer]:
+        names = state.rules.keys() | self._valid if self._valid else state.rules
+        return [timer for name in names if (timer := self._timers.get(name)) is not None]
+
     def _within_day(self, state: CustomerState, evaluated_day: int) -> int:
         due_ms = NEVER
-        for timer, _ in self._timers:
+        for timer, _ in self._timers_of(state):
             change_ms = timer(state)
             if change_ms is not None and change_ms < due_ms:
                 due_ms = change_ms
@@ -120,6 +134,14 @@ class Timetable:
 def _releases(state: CustomerState) -> list[int]:
     release_ms = None if state.contacts is None else state.contacts.next_release(state.horizon_ms)
     return [] if release_ms is None else [release_ms]
+
+
+def _turns_after(feature: Feature, source: str) -> int:
+    if isinstance(feature, Derived):
+        return min([_turns_after(part, source) for part in feature.features], default=1)
+    if isinstance(feature, _UNTIMED) or feature.source not in (None, source):
+        return _NEVER_DAYS
+    return feature.leaves_after if isinstance(feature, DayAggregate) else 1
 
 
 def _slides(feature: Feature) -> bool:

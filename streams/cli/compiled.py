@@ -56,10 +56,7 @@ def _event(program: Program, source: str) -> Iterator[str]:
 
 def _changeable(program: Program, source: str) -> int:
     """The bits that any event of a kind may change."""
-    bits = 0
-    for _, bit in program.reach[source].updaters:
-        bits |= bit
-    return bits | {"transactions": BALANCES, "profiles": PROFILE}.get(source, 0)
+    return program.reach[source].changeable | {"transactions": BALANCES, "profiles": PROFILE}.get(source, 0)
 
 
 def _legend(look: Any) -> Iterator[str]:

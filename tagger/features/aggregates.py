@@ -20,32 +20,37 @@ class DayAggregate(WindowedFeature):
 
     Args:
         field: the summed field of the event's struct; None to count.
+
+    Attributes:
+        bucket: the bucket of a day; None where each day is its own.
+        leaves_after: bank days until an event leaves the window at the least.
     """
 
     def __init__(self, stored: Stored, *, field: str | None, window: DayWindow) -> None:
         super().__init__(stored, window)
-        self._field = field
+        self.field = field
         self._is_daily = window.kind == "days"
+        self.bucket = None if self._is_daily else window.bucket
+        self.leaves_after = window.count if self._is_daily else 1
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self._where is not None and self._where(event) is not True:
+        if self.where is not None and self.where(event) is not True:
             return False
-        amount = 1 if self._field is None else getattr(event, self._field)
+        amount = 1 if self.field is None else getattr(event, self.field)
         if amount is None:
             return False
-        bucket = day if self._is_daily else self._window.bucket(day)
-        held = state.aggregates.get(self.key)
+        bucket = day if self.bucket is None else self.bucket(day)
+        return self.add(state, state.aggregates.get(self.key), bucket, amount, moment.today)
+
+    def add(self, state: CustomerState, held: Aggregate | None, bucket: int, amount: int, today: int) -> bool:
+        """Add to a bucket of what is held; False for one that is no longer needed."""
         if held is None:
             state.aggregates[self.key] = Aggregate(bucket, bucket, amount, total=amount)
-        elif bucket == held.last:
+            return True
+        if bucket == held.last:
             held.value += amount
             held.total += amount
-        else:
-            return self._add_elsewhere(held, bucket, amount, moment.today)
-        return True
-
-    def _add_elsewhere(self, held: Aggregate, bucket: int, amount: int, today: int) -> bool:
-        """Add to another bucket than the last; False for one that is no longer needed."""
+            return True
         kept = self._window.kept_from(today)
         if bucket < kept:
             return False
@@ -95,7 +100,7 @@ class DaysSince(StoredFeature):
     """`days_since: SOURCE`: bank days since the last match, unknown when there was none."""
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self._where is not None and self._where(event) is not True:
+        if self.where is not None and self.where(event) is not True:
             return False
         slot = state.features.get(self.key)
         if slot is None:

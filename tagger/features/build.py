@@ -151,7 +151,7 @@ def _stored(scope: PackScope, name: str, model: Any, what: str, over: str = "") 
     """
     where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
     definition = f"{what} where {meaning}{over}"
-    return Stored(name, definition, definition_key(definition), model.source, where, scope.calendar)
+    return Stored(name, definition, definition_key(definition), model.source, where, meaning, scope.calendar)
 
 
 def _field(model: Any) -> tuple[str, Type]:

@@ -33,7 +33,7 @@ class Recurring(StoredFeature):
         self._every, self._slack_days, self._times = every, slack_days, times
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self._where is not None and self._where(event) is not True:
+        if self.where is not None and self.where(event) is not True:
             return False
         start = period_start(self._every, day)
         oldest = self._before(period_start(self._every, moment.today), self._times)

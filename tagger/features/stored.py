@@ -16,6 +16,7 @@ class Stored:
         key: hash of the definition.
         source: the events that update it.
         where: which of them; None for all.
+        where_meaning: canonical text of `where`.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Stored:
     key: int
     source: str
     where: Where | None
+    where_meaning: str
     calendar: BankCalendar
 
 
@@ -35,7 +37,8 @@ class StoredFeature:
         self.name, self.definition, self.key = stored.name, stored.definition, stored.key
         self.meaning = stored.definition
         self.source: str | None = stored.source
-        self._where, self._calendar = stored.where, stored.calendar
+        self.where, self.where_meaning = stored.where, stored.where_meaning
+        self._calendar = stored.calendar
 
 
 class WindowedFeature(StoredFeature):

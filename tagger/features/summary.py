@@ -29,7 +29,7 @@ class Summary(StoredFeature):
     parts = ("count", "days", "mean", "x", "t_x", "T", "m")
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self._where is not None and self._where(event) is not True:
+        if self.where is not None and self.where(event) is not True:
             return False
         assert isinstance(event, Transaction)
         amount_fen = event.amount_fen

@@ -24,7 +24,7 @@ class Top(WindowedFeature):
         self._field, self._at_most = field, at_most
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self._where is not None and self._where(event) is not True:
+        if self.where is not None and self.where(event) is not True:
             return False
         seen = getattr(event, self._field)
         first = self._window.span(moment.today)[0]
