@@ -11,6 +11,7 @@ from driver import Run, run
 from reference.book import Book, read_pack
 from reference.interpreter import Interpreter
 from schemas.journal import JournalRecord
+from tagger.settings import CoreSettings
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,14 @@ class Scenario:
 
 
 def core_of(scenario: Scenario) -> Run:
-    return run(scenario.journal, scenario.packs, cuts=scenario.cuts, restart=bool(scenario.cuts), max_customers=2)
+    return run(
+        scenario.journal,
+        scenario.packs,
+        core=CoreSettings(zone=scenario.zone),
+        cuts=scenario.cuts,
+        restart=bool(scenario.cuts),
+        max_customers=2,
+    )
 
 
 def reference_of(scenario: Scenario) -> Interpreter:

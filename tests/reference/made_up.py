@@ -51,7 +51,7 @@ WHERE = {
     "holdings": [None, 'family == "f"', "days_to(matures_on) >= 1", "amount > 100"],
 }  # fmt: skip
 SHORT = ["1d", "2d", "3d", "7d", "45m", "2h", "30h", "month", "quarter"]
-LONG = ["2d", "30d", "62d", "2mo", "3mo", "month", "quarter", "year", "ever", "36h"]
+LONG = ["2d", "30d", "62d", "2mo", "14mo", "month", "quarter", "year", "ever", "36h"]
 DAYS = ["1d", "2d", "3d", "5d"]
 MEASURES = ["assets", "assets", "current", "wealth", "term", "loan"]
 
@@ -408,7 +408,9 @@ def is_valid(pack: Pack) -> bool:
 
 # What a scenario has more of: months, levels that need approval, watches.
 THEMES = ("mixed", "mixed", "mixed", "long", "checked", "watched")
-STARTS = ("2026-03-29 20:00", "2025-12-30 12:10", "2024-02-27 23:30")
+ZONES = ("Asia/Shanghai", "Asia/Shanghai", "Europe/Berlin")
+# Turns of a quarter, a year and a leap February; in Berlin, of the clocks too.
+STARTS = ("2026-03-29 20:00", "2025-12-30 12:10", "2024-02-27 23:30", "2026-03-28 20:00", "2025-10-25 20:00")
 
 
 def made_up(choose: Choose) -> Scenario | None:
@@ -422,7 +424,7 @@ def made_up(choose: Choose) -> Scenario | None:
         other = changed(choose, pack, theme)
         if is_valid(other):
             packs[digest] = text_of(other)
-    start_ms = at(choose.one(STARTS))
-    journal, end_ms = made_up_journal(choose, list(packs), start_ms, theme)
+    zone = choose.one(ZONES)
+    journal, end_ms = made_up_journal(choose, list(packs), at(choose.one(STARTS), zone), theme)
     cuts = choose.one([(), (), (3, 5, 8, 13), tuple(range(1, 60, 4))])
-    return Scenario(packs, journal, end_ms, cuts)
+    return Scenario(packs, journal, end_ms, cuts, zone)
