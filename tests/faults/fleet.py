@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -104,14 +105,18 @@ class Fleet:
 
     Args:
         planted: a bug of `mutants.planted` that every worker runs with; none when empty.
-        crashed: told of each worker that ended with SIGKILL at a fail-point.
+
+    Attributes:
+        crashed: told of each worker that a fail-point killed.
+        endings: who ended by itself.
+        peaks_mb: largest resident size of each worker that left.
     """
 
     def __init__(self, settings: Settings, folder: Path, planted: str = "") -> None:
         self.settings = settings
         self.folder = folder
         self.endings: list[Ending] = []
-        self.crashed: Any = lambda worker: None
+        self.crashed: Callable[[Worker], None] = lambda worker: None
         self.workers: list[Worker] = []
         self.peaks_mb: list[int] = []
         self._planted = planted

@@ -5,7 +5,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -132,14 +132,12 @@ async def _run(
     pipeline = Pipeline(settings, result.folder)
     feed = Feed(settings, stream(plan.seed, plan.events, plan.partitions), plan.events)
     watch = TagWatch(settings)
-    for _ in range(plan.workers):
-        fleet.start()
-    watching = asyncio.create_task(watch.run())
-    supervising = asyncio.create_task(fleet.supervise())
-    feeding = asyncio.create_task(feed.run())
     storm = Storm(plan, settings, cluster, redis, fleet, feed, watch)
     result.struck, result.notes = storm.struck, storm.notes
-    tasks = (watching, supervising, feeding)
+    for _ in range(plan.workers):
+        fleet.start()
+    tasks = [asyncio.create_task(work) for work in (watch.run(), fleet.supervise(), feed.run())]
+    watching, supervising, feeding = tasks
     try:
         with _timed(result, "first take-over"):
             await _first(asyncio.create_task(_until_settled(fleet)), watching, supervising)
@@ -150,16 +148,14 @@ async def _run(
             await _settle(pipeline)
             supervising.cancel()
             await asyncio.gather(*(fleet.leave(worker) for worker in list(fleet.workers)))
-        result.figures["max RSS of a worker in MB"] = max((0, *fleet.peaks_mb))
         with _timed(result, "verdict"):
-            await _judge(plan, pipeline, redis, fleet, watch, result)
+            await _judge(plan, pipeline, redis, watch, result)
     except UnrestError as error:
         result.problems.append(str(error))
     finally:
         for task in tasks:
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
     _count(result, fleet, storm)
 
 
@@ -198,9 +194,7 @@ async def _settle(pipeline: Pipeline) -> None:
     raise UnrestError(f"expected everything to come to rest within {_SETTLE_SECONDS:.0f} s: {told}")
 
 
-async def _judge(
-    plan: Plan, pipeline: Pipeline, redis: RedisServer, fleet: Fleet, watch: TagWatch, result: Result
-) -> None:
+async def _judge(plan: Plan, pipeline: Pipeline, redis: RedisServer, watch: TagWatch, result: Result) -> None:
     deadline = time.monotonic() + 3 * _TRANSACTION_TIMEOUT_MS / 1000
     while open_ones := await hidden(pipeline):
         if time.monotonic() > deadline:
@@ -226,6 +220,7 @@ async def _judge(
 def _count(result: Result, fleet: Fleet, storm: Storm) -> None:
     result.alone, result.overlapped = recoveries(storm.struck, result.plan.session_seconds)
     result.hits = fleet.hit_counts()
+    result.figures["largest resident size of a worker that left, MB"] = max((0, *fleet.peaks_mb))
     for ending in fleet.endings:
         result.endings[f"{ending.code} {ending.error}".strip()] += 1
         if ending.armed:
