@@ -6,6 +6,7 @@ that a customer's history costs nothing to read and write back while nobody look
 for more, so that sums of any size stay exact.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from struct import Struct
 from struct import error as struct_error
@@ -93,8 +94,25 @@ def entries_since(values: DayValues, day: int) -> list[Entry]:
         return []
     # A day has one entry at most, so that no more than these can lie at or after it.
     size = (values.last - day) * (_DAY_BYTES + values.width)
-    tail = _unpack(values, values.older[-size:]) if size else []
-    return [*(entry for entry in tail if entry[0] >= day), (values.last, values.value)]
+    found = _unpack(values, values.older[-size:]) if size else []
+    if found and found[0][0] < day:
+        del found[: bisect_left(found, (day,))]
+    found.append((values.last, values.value))
+    return found
+
+
+def first_since(values: DayValues, day: int) -> int | None:
+    """The earliest day from one on."""
+    if values.first >= day or values.last < day:
+        return values.first if values.first >= day and values.last else None
+    older, size = values.older, _DAY_BYTES + values.width
+
+    def day_of(place: int) -> int:
+        return int.from_bytes(older[place * size : place * size + _DAY_BYTES], "big")
+
+    count = len(older) // size
+    place = bisect_left(range(count), day, lo=max(0, count - (values.last - day)), key=day_of)
+    return day_of(place) if place < count else values.last
 
 
 def entries_ascending(values: DayValues) -> Iterator[Entry]:

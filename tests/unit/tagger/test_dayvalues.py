@@ -12,6 +12,7 @@ from tagger.dayvalues import (
     entries_ascending,
     entries_before_last,
     entries_since,
+    first_since,
 )
 
 DAYS = st.integers(700_000, 700_040)
@@ -45,6 +46,7 @@ def test_days_hold_what_was_put_in(moves: list[tuple[int, int]], since: int) -> 
         assert entries_before_last(values) == kept[:-1]
         assert (values.first, values.last, values.value) == (kept[0][0], *kept[-1])
         assert entries_since(values, since) == [entry for entry in kept if entry[0] >= since]
+        assert first_since(values, since) == next((day for day, _ in kept if day >= since), None)
 
 
 @given(st.dictionaries(DAYS, VALUES, min_size=1), st.lists(DAYS, min_size=1, max_size=4))
@@ -63,6 +65,7 @@ def test_nothing_is_empty() -> None:
     values = DayValues()
     assert (entries(values), list(entries_ascending(values)), entries_since(values, 5)) == ([], [], [])
     assert drop_before(values, 9) == 0
+    assert first_since(values, 5) is None
 
 
 def test_a_small_count_a_day_takes_six_bytes() -> None:
