@@ -115,9 +115,11 @@ async def test_restart_goes_on_where_it_was(settings: Settings, producer: AIOKaf
     assert (await committed_offsets(settings, group, [driver.tp]))[driver.tp].offset == 2
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
 async def test_wiped_redis_is_noticed_without_traffic_and_rebuilt(
-    settings: Settings, producer: AIOKafkaProducer, redis: Redis
+    settings: Settings, producer: AIOKafkaProducer, redis: Redis, by_hand: bool
 ) -> None:
+    """Or one partition, at an operator's request, to mend keys that were lost singly."""
     for number, customer in enumerate(customers_of(0, 5)):
         await write(producer, settings, customer, state(f"{number}.00", "a"))
     driver = Driver(settings)
@@ -125,7 +127,13 @@ async def test_wiped_redis_is_noticed_without_traffic_and_rebuilt(
     before = await assets(redis)
     position = await driver.task.take_over()
     assert position == 5
-    await redis.flushall()
+    if by_hand:
+        first, second = customers_of(0, 2)
+        await redis.delete(f"tagger:{{{first}}}:profile", f"tagger:{{{second}}}:rules")
+        await redis.zrem("tagger:rule:{a}", first)
+        await redis.hdel("tagger:meta", "0")
+    else:
+        await redis.flushall()
     with pytest.raises(OutcomeUnknownError, match="Redis was wiped or set back"):
         await driver.task.idle(True)
     await driver.task.release()
