@@ -29,6 +29,7 @@ EXPLAINED = frozenset(
         "FailPointError",  # planted
         "UnreachableError",  # no broker at the start, or a coordinator that stays away
         "KafkaConnectionError",
+        "StuckError",  # the watchdog's, of a broker that stays frozen or a machine without CPU to spare
         "HangingTransactionError",  # a stable offset that does not move ends the worker, as it must
     }
 )
