@@ -8,8 +8,9 @@ definition; the compiled core keeps bounded state and evaluates what may have ch
     money        balances from all transactions
     verbs        what each feature verb gives
     book         packs, in the order in which their rules read each other
-    sight        one customer as seen at one instant
-    life         episodes and the tags they give off
+    sight        what a feature sees of a customer at one instant
+    scene        a customer at one instant: what names stand for
+    life         one evaluation of a rule, and the tags it gives off
     signals      conditions and watches
     grades       ladders, scorecards, matrices, approvals
     interpreter  the journal: clock, deadlines, fates, rulebooks taking effect

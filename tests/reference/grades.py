@@ -3,7 +3,8 @@
 from fractions import Fraction
 from typing import Any
 
-from reference.life import HOLD, Episode, Turn, score_parts
+from reference.life import HOLD, Turn, score_parts
+from reference.scene import Episode
 from schemas.journal import Approval
 from schemas.rulepack import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from reference import grades, signals
 from reference.book import Book
-from reference.life import Customer, Episode, Scene, Tag, Turn, money_text, printed
+from reference.life import Turn
 from reference.money import MEASURES, balance
+from reference.printing import money_text, printed
+from reference.scene import Customer, Episode, Scene, Tag
 from reference.sight import Known
 from reference.verbs import enters, month_start
 from schemas import packfeatures as features

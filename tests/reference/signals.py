@@ -1,6 +1,7 @@
 """Signals: a condition, or one measured on its own since each matching event (rulebook.md sections 3, 4)."""
 
-from reference.life import HOLD, Turn, Watch
+from reference.life import HOLD, Turn
+from reference.scene import Watch
 from schemas.rulepack import SignalRule
 
 MOST_WATCHES = 8
