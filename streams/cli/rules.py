@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ from schemas.rulepack import (
 from streams.cli import rulebooks
 from streams.cli.compiled import compiled_lines
 from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError
+from streams.cost import Estimate, Measured, estimate, measure
 from streams.packs import UnreadablePacksError, read_packs
 from streams.settings import Settings
 from tagger.cases import CaseResult, run_cases
 from tagger.expr.functions import FUNCTIONS
 from tagger.lint import lint
+from tagger.program import Program
 from tagger.rulebook import PackError, Rulebook, RulebookError, read_rulebook
 from tagger.state_bounds import Bound, state_bounds
 
@@ -65,18 +68,25 @@ for _command in (
 @rules.command(epilog=_EXIT_CODES.format(not_so="something doubtful was found"))
 @_DIRECTORY
 @_JSON
+@click.option(
+    "--measure", "measures", is_flag=True, help="Fold a made-up bank, and tell what an event costs here."
+)
 @click.pass_obj
-def check(settings: Settings | None, directory: Path | None, as_json: bool) -> None:
+def check(settings: Settings | None, directory: Path | None, as_json: bool, measures: bool) -> None:
     """Read the packs and look for what cannot be meant.
 
     Errors (unknown names, types that do not go together, wrong windows) and findings (a rule without cases, a
     level never reached, a condition always true) are told one a line: file:line:column: what is wrong; what was
-    expected; did you mean. Then how many bytes each feature and rule may keep for a customer.
+    expected; did you mean. Then how many bytes each feature and rule may keep for a customer, and about how much
+    CPU an event takes that touches all it can; --measure folds a made-up bank and tells what it took.
     """
     folder = _folder(settings, directory)
     rulebook = _read(folder, as_json)
     findings = lint(rulebook)
     bounds = state_bounds(rulebook)
+    settings = settings or Settings()
+    estimates = estimate(Program(rulebook, BankCalendar(settings.zone)))
+    measured = measure(rulebook, settings) if measures else None
     if as_json:
         _print_json(
             {
@@ -84,12 +94,15 @@ def check(settings: Settings | None, directory: Path | None, as_json: bool) -> N
                 "errors": [],
                 "findings": [_error_json(finding) for finding in findings],
                 "state_bytes": {bound.name: bound.bytes for bound in bounds},
+                "cost": [asdict(one) for one in estimates],
+                "measured": None if measured is None else asdict(measured),
             }
         )
     else:
         for finding in findings:
             click.echo(str(finding))
         _print_bounds(bounds)
+        _print_cost(estimates, measured)
         cases = sum(len(pack.cases) for pack in rulebook.packs)
         click.echo(
             f"{rulebook.name}: {len(rulebook.packs)} packs, {len(rulebook.rules)} rules, {cases} cases, "
@@ -233,6 +246,28 @@ def _print_bounds(bounds: Sequence[Bound]) -> None:
         table.add_row(escape(bound.name), bound.verb, f"{bound.bytes:,}")
     table.add_row("together", "", f"{sum(bound.bytes for bound in bounds):,}", style="bold")
     _console().print(table)
+
+
+def _print_cost(estimates: Sequence[Estimate], measured: Measured | None) -> None:
+    table = Table("event", box=None, header_style="bold")
+    heads = ["features it updates", "rules it may concern", "about CPU µs"]
+    for head in [*heads, *(["measured CPU µs"] if measured else [])]:
+        table.add_column(head, justify="right")
+    for one in estimates:
+        row = [one.kind, str(one.features), str(one.rules), f"{one.cpu_us:.0f}"]
+        if measured is not None:
+            cpu_us = measured.cpu_us.get(one.kind)
+            row.append("none came" if cpu_us is None else f"{cpu_us:.1f}")
+        table.add_row(*row)
+    _console().print(table)
+    if measured is not None:
+        mean, largest = measured.state_bytes
+        events = sum(measured.events.values())
+        click.echo(
+            f"measured over {events:,} made-up events: {measured.commit_us:.1f} µs an event to write states, "
+            f"{measured.day_us:.1f} µs a customer and day that passes; a state has {mean:,} bytes in the mean, "
+            f"{largest:,} at most"
+        )
 
 
 def _print_results(results: Sequence[CaseResult], verbose: bool) -> None:
