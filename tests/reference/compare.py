@@ -89,7 +89,8 @@ def _tag_differences(who: str, core: list[dict[str, Any]], reference: list[dict[
         if number >= len(core):
             return [f"{who}: core lacks {brief(expected)}"]
         got = core[number]
-        wrong = [name for name in expected if plain(_as_compared(name, got.get(name))) != plain(expected[name])]
+        compared = [name for name in expected if expected[name] is not None or name != "evidence"]
+        wrong = [name for name in compared if plain(_as_compared(name, got.get(name))) != plain(expected[name])]
         if wrong:
             said = [f"{name}: core {got.get(name)}, reference {expected[name]}" for name in wrong]
             return [
@@ -101,6 +102,8 @@ def _tag_differences(who: str, core: list[dict[str, Any]], reference: list[dict[
 def _as_compared(name: str, value: Any) -> Any:
     if name == "needs":
         return value or []
+    if name == "evidence":
+        return [(one["holds"], one["measured"]) for one in value]
     return (value["push"], value["reason"]) if name == "delivery" else value
 
 

@@ -41,10 +41,10 @@ def dotted(node: ast.AST) -> str | None:
 
 def names_in(text: str) -> Iterator[str]:
     """The dotted names an expression reads, those of settings and `today` among them."""
-    yield from _names(parse(text))
+    yield from names_of(parse(text))
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def names_of(node: ast.AST) -> Iterator[str]:
     name = dotted(node)
     if name is not None:
         yield name
@@ -54,10 +54,10 @@ def _names(node: ast.AST) -> Iterator[str]:
             yield from (f"{dotted(node.args[0])}.{part}" for part in ("x", "t_x", "T", "m"))
         else:
             for argument in node.args:
-                yield from _names(argument)
+                yield from names_of(argument)
     else:
         for child in ast.iter_child_nodes(node):
-            yield from _names(child)
+            yield from names_of(child)
 
 
 def setting(settings: Settings, name: str) -> Any:

@@ -1,5 +1,6 @@
 """One evaluation of one rule for one customer, and the tags it gives off."""
 
+import ast
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -8,12 +9,12 @@ from typing import Any
 
 from reference import money
 from reference.book import RETAINED
-from reference.language import Walker, names_in
+from reference.language import Walker, names_in, names_of, parse
 from reference.printing import money_text, number_text, printed
 from reference.scene import Episode, Life, Scene, Watch
 from reference.sight import Sight
 from schemas.journal import Feedback, Transaction
-from schemas.rulepack import RuleModel, ScorecardRule
+from schemas.rulepack import RuleModel, ScorecardRule, SignalRule
 
 HOLD = "hold"
 """A condition that is unknown only because a feature is warming: it neither opens nor ends anything."""
@@ -190,8 +191,27 @@ class Turn:
                 "delivery": self._delivery(episode, is_open),
                 "expires_at": None if ends is None else scene.calendar.format(ends),
                 "cause": self._cause(),
+                "evidence": self._evidence(change),
             }
         )
+
+    def _evidence(self, change: str) -> list[tuple[Any, dict[str, Any]]] | None:
+        """Of each `and` part of a signal's decisive condition: whether it holds, and what it measured."""
+        model = self.model
+        if not isinstance(model, SignalRule):
+            return None
+        if self.scene.successor is not None:
+            return []
+        decisive = model.until if change == "revoked" and model.until is not None else model.when
+        tree = parse(decisive)
+        parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
+        walker = Walker(self.look_up, self.settings, self.scene.sight.today)
+        return [(walker.walk(part), self._measured_by(part)) for part in parts]
+
+    def _measured_by(self, part: ast.expr) -> dict[str, Any]:
+        named = set(names_of(part))
+        said = {name: self.printed(name) for name in self._names if name in named}
+        return said | ({RETAINED: number_text(self.retained)} if RETAINED in named else {})
 
     def value(self, episode: Episode) -> dict[str, Any]:
         """Every feature and money name the expressions read, and what the kind of rule adds."""
