@@ -6,6 +6,7 @@ not including, the next day's.
 """
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -77,6 +78,8 @@ def epoch_ms(aware: datetime) -> int:
     return (aware - _EPOCH) // _MS
 
 
+# Asked for a few days at a time, over and over.
+@lru_cache(maxsize=4096)
 def period_start(period: Period, day: int) -> int:
     """First day of the calendar period that holds `day`."""
     when = date.fromordinal(day)
@@ -87,18 +90,21 @@ def period_start(period: Period, day: int) -> int:
     return date(when.year, 1, 1).toordinal()
 
 
+@lru_cache(maxsize=4096)
 def next_period_start(period: Period, day: int) -> int:
     """First day of the period after the one that holds `day`."""
     months = {"month": 1, "quarter": 3, "year": 12}[period]
     return add_months(period_start(period, day), months)
 
 
+@lru_cache(maxsize=4096)
 def previous_period(period: Period, day: int) -> tuple[int, int]:
     """The last closed period as of `day`: its first day, and the first day after it."""
     end = period_start(period, day)
     return period_start(period, end - 1), end
 
 
+@lru_cache(maxsize=4096)
 def add_months(first_of_month: int, months: int) -> int:
     """The first day of the month `months` after (before, when negative) that of a first day."""
     when = date.fromordinal(first_of_month)

@@ -12,6 +12,7 @@ from schemas.rulepack import SignalRule as SignalModel
 from schemas.tags import Offer
 from tagger.expr.compile import compile_expression, referenced_names
 from tagger.expr.scope import Name, Scope, Type
+from tagger.expr.turns import day_turns
 from tagger.features.bits import BALANCES, FeatureBits
 from tagger.features.build import LadderShape, PackScope, build_feature, compile_where
 from tagger.features.contract import RETAINED, Feature
@@ -192,7 +193,7 @@ class _Compiler:
             offers=_offers(model),
             sources=self._sources[name],
             depends=self._depends[name],
-            reads_today=any(expression.uses_today for expression in expressions),
+            turns=day_turns(expression.tree for expression in expressions),
         )
 
     def _bits(self, features: Iterable[Feature]) -> int:

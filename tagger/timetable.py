@@ -4,15 +4,15 @@ Timers of rules, events leaving a window of minutes or hours, and held tags fall
 with a bank day, and so no earlier than the next midnight after what has been evaluated.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from schemas.bankday import BankCalendar
 from tagger.features.aggregates import DayAggregate
 from tagger.features.closings import AverageBalance, Balance
 from tagger.features.contract import Feature
-from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
+from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf, turn_ms
 from tagger.features.sliding import SlidingAggregate
-from tagger.kinds.contract import Rule
+from tagger.kinds.contract import Rule, RuleTerms
 from tagger.state import NEVER, CustomerState
 
 Turn = tuple[Callable[[CustomerState, int, int], int | None], int]
@@ -43,18 +43,18 @@ class Timetable:
         turns: list[Turn] = []
         self._features = [feature for feature, _ in readers.of_features()]
         for feature, bits in readers.of_features():
-            if not isinstance(feature, _UNTIMED):
-                (slides if _slides(feature) else turns).append((feature.next_change, bits))
+            if isinstance(feature, SlidingAggregate):
+                slides.append((feature.next_change, bits))
+            elif not isinstance(feature, _UNTIMED) and not (isinstance(feature, Derived) and not feature.turns):
+                turns.append((feature.next_change, bits))
+        turns += [(self._days_of(rule.terms), readers.of_rule(rule)) for rule in rules if rule.terms.turns]
         self.slides, self._turns = tuple(slides), tuple(turns)
-        self._daily = 0
-        for rule in rules:
-            if rule.terms.reads_today:
-                self._daily |= readers.of_rule(rule)
+        self._turn_daily = any(rule.terms.turns is not None for rule in rules)
 
     def turns_after(self, source: str) -> int:
         """At least how many bank days after its own an event of this kind changes something by passing time."""
         days = [_turns_after(feature, source) for feature in self._features]
-        return min(days, default=_NEVER_DAYS)
+        return min([_NEVER_DAYS, *days, *([1] if self._turn_daily else [])])
 
     def next_due(self, state: CustomerState, warming: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
         """The first instant from the customer's horizon on at which something may change, and for which rules."""
@@ -70,8 +70,7 @@ class Timetable:
                 change_ms = next_change(state, evaluated_day, horizon_ms)
                 if change_ms is not None and change_ms <= due_ms:
                     due_ms, rules = change_ms, bits | (rules if change_ms == due_ms else 0)
-        others = [(self._calendar.start_ms(evaluated_day + 1), self._daily)] if self._daily else []
-        others += [(full_ms, self.all_rules) for full_ms in self._warm_at(state, warming)]
+        others = [(full_ms, self.all_rules) for full_ms in self._warm_at(state, warming)]
         others += [(release_ms, 0) for release_ms in _releases(state)]
         for change_ms, bits in others:
             if change_ms <= due_ms:
@@ -86,8 +85,6 @@ class Timetable:
         due_ms = self._within_day(state, evaluated_day)
         if due_ms <= tomorrow_ms:
             return due_ms
-        if self._daily:
-            return tomorrow_ms
         for next_change, _ in self._turns:
             change_ms = next_change(state, evaluated_day, horizon_ms)
             if change_ms is not None and change_ms < due_ms:
@@ -109,6 +106,12 @@ class Timetable:
             if change_ms is not None and change_ms < due_ms:
                 due_ms = change_ms
         return due_ms
+
+    def _days_of(self, terms: RuleTerms) -> Callable[[CustomerState, int, int], int | None]:
+        def next_change(state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+            return turn_ms(terms.turns, terms.features, state, evaluated_day, self._calendar)
+
+        return next_change
 
     def _timers_of(self, state: CustomerState) -> list[Timer]:
         names = state.rules.keys() | self._valid if self._valid else state.rules
@@ -138,17 +141,10 @@ def _releases(state: CustomerState) -> list[int]:
 
 def _turns_after(feature: Feature, source: str) -> int:
     if isinstance(feature, Derived):
-        return min([_turns_after(part, source) for part in feature.features], default=1)
+        return 1 if feature.turns else _NEVER_DAYS  # what it is derived from stands for itself
     if isinstance(feature, _UNTIMED) or feature.source not in (None, source):
         return _NEVER_DAYS
     return feature.leaves_after if isinstance(feature, DayAggregate) else 1
-
-
-def _slides(feature: Feature) -> bool:
-    """Whether it changes between midnights: it is over elapsed time, alone or derived from such."""
-    if isinstance(feature, Derived):
-        return any(_slides(part) for part in feature.features)
-    return isinstance(feature, SlidingAggregate)
 
 
 class _Readers:
@@ -170,13 +166,20 @@ class _Readers:
         return self._of_rule[rule.terms.name]
 
     def of_features(self) -> list[tuple[Feature, int]]:
-        """Each feature that rules read, once a meaning; the likeliest to change every day come first."""
+        """Each feature that rules read or derive from, once a meaning; the likeliest to turn daily come first."""
         found: dict[str, tuple[Feature, int]] = {}
         for rule in self._rules:
-            for feature in rule.terms.features:
+            for feature in _parts(rule.terms.features):
                 bits = found.get(feature.meaning, (feature, 0))[1]
                 found[feature.meaning] = (feature, bits | self._of_rule[rule.terms.name])
         return sorted(found.values(), key=lambda item: not isinstance(item[0], AverageBalance))
+
+
+def _parts(features: Iterable[Feature]) -> Iterator[Feature]:
+    for feature in features:
+        yield feature
+        if isinstance(feature, Derived):
+            yield from _parts(feature.features)
 
 
 def _rules_read(feature: Feature) -> Iterable[str]:

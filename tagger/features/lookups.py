@@ -9,7 +9,8 @@ from typing import Any
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from tagger.expr.compile import Expression
-from tagger.features.contract import Feature, Moment
+from tagger.expr.turns import DayTurns, day_turns
+from tagger.features.contract import FIRST_NAME, Environment, Feature, Moment
 from tagger.state import CustomerState
 
 
@@ -92,8 +93,26 @@ class Attribute(_Lookup):
         return None if state.attributes is None else getattr(state.attributes, self._field)
 
 
+def turn_ms(
+    turns: DayTurns | None,
+    features: Sequence[Feature],
+    state: CustomerState,
+    evaluated_day: int,
+    calendar: BankCalendar,
+) -> int | None:
+    """The first midnight after a bank day at which expressions over these features may change by themselves."""
+    if turns is None:
+        return None
+    environment: Environment = [None] * (FIRST_NAME + len(features))
+    moment = Moment(calendar.start_ms(evaluated_day), evaluated_day)
+    for place in turns.places:
+        environment[place] = features[place - FIRST_NAME].value(state, moment)
+    day = turns.next_day(environment, evaluated_day)
+    return None if day is None else calendar.start_ms(day)
+
+
 class Derived(_Lookup):
-    """`expr:` over other features of its pack."""
+    """`expr:` over other features of its pack, which have changes of their own besides those of `today`."""
 
     def __init__(
         self,
@@ -106,7 +125,7 @@ class Derived(_Lookup):
         super().__init__(name, definition)
         self.meaning = f"{name} {definition}"  # its names are its pack's own
         self._evaluate = expression.evaluate
-        self._uses_today = expression.uses_today
+        self.turns = day_turns([expression.tree])
         self.features = tuple(features)
         self._calendar = calendar
 
@@ -118,7 +137,4 @@ class Derived(_Lookup):
         return self._evaluate([moment.today, None, *values])
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
-        times = [feature.next_change(state, evaluated_day, horizon_ms) for feature in self.features]
-        if self._uses_today:
-            times.append(self._calendar.start_ms(evaluated_day + 1))
-        return min((moment for moment in times if moment is not None), default=None)
+        return turn_ms(self.turns, self.features, state, evaluated_day, self._calendar)

@@ -13,6 +13,7 @@ from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from schemas.tags import Offer, TagEvent
 from tagger.expr.compile import Expression
+from tagger.expr.turns import DayTurns
 from tagger.features.contract import Environment, Feature, Moment
 from tagger.features.lookups import Derived
 from tagger.printing import Print
@@ -75,7 +76,7 @@ class RuleTerms:
         valid: first and last millisecond of validity, outside of which the condition is not true.
         sources: kinds of event that must lead to an evaluation even if no feature changed.
         depends: bits of the features that it reads.
-        reads_today: some expression reads `today`.
+        turns: when days alone may change its expressions; None where none reads `today`.
     """
 
     name: str
@@ -95,7 +96,7 @@ class RuleTerms:
     offers: dict[str | None, Offer] = field(default_factory=dict)
     sources: frozenset[str] = frozenset()
     depends: int = 0
-    reads_today: bool = False
+    turns: DayTurns | None = None
 
     @property
     def has_validity(self) -> bool:
