@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from pydantic import ValidationError
 
 from schemas.bankday import BankCalendar
 from schemas.convert import Rates, profile
@@ -66,8 +67,11 @@ def run_cases(rulebook: Rulebook, core: CoreSettings) -> list[CaseResult]:
 def run_case(program: Program, core: CoreSettings, pack: Pack, case: Case) -> CaseResult:
     """Run one case under all packs of its rulebook."""
     runner = _Runner(program, core)
-    for given in case.given:
-        runner.give(given)
+    try:
+        for given in case.given:
+            runner.give(given)
+    except _NoProfileError as error:
+        return CaseResult(pack.pack, case.it, False, str(error))
     watched = set(pack.rules if case.rules is None else case.rules)
     tags = [tag for tag in runner.tags if tag["rule"] in watched]
     message = tag_differences(case.expect, tags, runner.calendar)
@@ -75,6 +79,10 @@ def run_case(program: Program, core: CoreSettings, pack: Pack, case: Case) -> Ca
         values = runner.partition.measure(CUSTOMER, runner.now_ms)
         message = feature_differences(pack.pack, case.features, values)
     return CaseResult(pack.pack, case.it, not message, message)
+
+
+class _NoProfileError(Exception):
+    """A case's profile is none of the contract; says which field, and what was expected."""
 
 
 class _Runner:
@@ -161,7 +169,12 @@ def _app_event(runner: _Runner, given: GivenAppEvent, at_ms: int) -> JournalReco
 
 
 def _profile(runner: _Runner, given: GivenProfile, at_ms: int) -> JournalRecord:
-    return Profile(**runner.common(given, "bank.profiles", at_ms), attributes=_attributes(given.profile))
+    try:
+        attributes = _attributes(given.profile)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(str(step) for step in one['loc'])}: {one['msg']}" for one in error.errors()]
+        raise _NoProfileError(f"the profile of {given.at} is none: {'; '.join(wrong)}") from None
+    return Profile(**runner.common(given, "bank.profiles", at_ms), attributes=attributes)
 
 
 def _approval(runner: _Runner, given: GivenApproval, at_ms: int) -> JournalRecord:
@@ -215,5 +228,5 @@ def _typed(name: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_typed(name, item) for item in value]
     if name in _INTEGERS:
-        return int(value)
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
     return value == "true" if name in _BOOLEANS and value in ("true", "false") else value
