@@ -20,6 +20,8 @@ _PATIENCE_MS = 180_000
 _CHUNKS_A_SECOND = 3
 _SLOWEST, _FASTEST = 20.0, 1000.0
 """Records a second."""
+_HELD_BACK_SHARE = 0.05
+_TRICKLE = 6.0
 _AT_FIRST_SECONDS = 600.0
 """What the stream is spread over until somebody knows better."""
 
@@ -30,6 +32,10 @@ class Feed:
     Args:
         records: all of them.
         count: how many they are.
+
+    Attributes:
+        is_last: the last part may go too, which is held back while faults strike: a partition to which nothing
+            comes has no next tag.
     """
 
     def __init__(self, settings: Settings, records: Iterator[Sent], count: int) -> None:
@@ -37,6 +43,7 @@ class Feed:
         self._records = records
         self._count = count
         self.sent = 0
+        self.is_last = False
         self.spread_over(_AT_FIRST_SECONDS)
 
     def spread_over(self, seconds: float) -> None:
@@ -58,7 +65,7 @@ class Feed:
 
     async def _send_all(self, producer: AIOKafkaProducer) -> None:
         due = time.monotonic()
-        while chunk := list(islice(self._records, max(1, int(self._rate / _CHUNKS_A_SECOND)))):
+        while chunk := list(islice(self._records, max(1, int(self._pace() / _CHUNKS_A_SECOND)))):
             sends = [
                 await producer.send(
                     self._settings.topic(one.topic), one.value, one.key, one.partition, headers=one.headers
@@ -68,8 +75,13 @@ class Feed:
             await asyncio.gather(*sends)
             self.sent += len(chunk)
             # what an absent broker held up is not made up for in one burst
-            due = max(due + len(chunk) / self._rate, time.monotonic() - 1.0)
+            due = max(due + len(chunk) / self._pace(), time.monotonic() - 1.0)
             await asyncio.sleep(due - time.monotonic())
+
+    def _pace(self) -> float:
+        """Records a second at this moment."""
+        is_near_end = self.sent > self._count * (1 - _HELD_BACK_SHARE)
+        return _TRICKLE if is_near_end and not self.is_last else self._rate
 
     async def _control(self, producer: AIOKafkaProducer, word: bytes) -> None:
         for topic in self._settings.clock_topics:

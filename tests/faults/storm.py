@@ -100,6 +100,7 @@ class Storm:
             if not fault.is_hasty:
                 await self._heal(struck)
             await asyncio.sleep(fault.rest)
+        self._feed.is_last = True
         self._feed.spread_over(FEED_AFTER_SECONDS)
         while self._background:
             await asyncio.wait(set(self._background))
