@@ -14,7 +14,7 @@ from faults.report import command, section, write
 from faults.run import Result, run
 from streams import failpoints
 
-pytestmark = [pytest.mark.kafka, pytest.mark.redis]
+pytestmark = [pytest.mark.faults, pytest.mark.kafka, pytest.mark.redis]
 
 SHORT_SECONDS = 1200
 """Seven minutes on two free cores, which the test shares."""
