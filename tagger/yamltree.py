@@ -8,6 +8,7 @@ parser's events without recursion.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -87,6 +88,8 @@ class _RefusedError(Exception):
         self.problem = problem
 
 
+# The same packs are read over and over, a folder's whenever one of them was edited; whoever reads takes copies.
+@lru_cache(maxsize=64)
 def read_tree(text: str) -> Tree | YamlProblem:
     """Read one YAML document whose root is a mapping."""
     if len(text) > MAX_CHARACTERS:

@@ -1,4 +1,4 @@
-"""A rule that a new rulebook makes a group loses the end of its open episode, whatever else is looked at and when."""
+"""A rule that a new rulebook makes a group loses the end of its open episode, whatever else is looked at."""
 
 from builders import activation, money, ticks
 from driver import run
