@@ -13,12 +13,12 @@ and refused: deciding from there would forget balances and repeat tags.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from schemas.journal import Activation, JournalRecord, decode_record
+from schemas.journal import Activation, decode_record
 from streams import failpoints
 from streams.app import group_of
 from streams.clients import committed_offsets, offset_ranges
@@ -34,6 +34,13 @@ log = logging.getLogger(__name__)
 
 MAX_CUSTOMERS = 20_000
 """Customers in one transaction at most: a tick at midnight may make a million deadlines due."""
+BATCH_SECONDS = 1.0
+"""A batch is committed after so much folding, however few its records: others wait for it, a revoke too."""
+_LOOK_EVERY = 1024
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class PositionError(Exception):
@@ -123,17 +130,25 @@ class DecideTask:
         assert partition is not None, "take_over() comes before process()"
         if failpoints.armed:
             await failpoints.reach("decide.before-decode")
-        settings = self._settings
-        batch = partition.batch(MAX_CUSTOMERS, settings.batch_bytes)
-        folded = 0
-        for offset, record in self._decoded(records, partition.next_offset):
+        most, most_bytes, now = self._settings.batch_records, self._settings.batch_bytes, _loop_time()
+        batch = partition.batch(MAX_CUSTOMERS, most_bytes)
+        folded, next_offset = 0, partition.next_offset
+        for fetched in records:
+            offset = fetched.offset
+            if offset < next_offset:
+                continue
+            record = decode_record(fetched.value)
             if type(record) is Activation and record.digest not in self._rulebooks:
                 await self._rulebooks.refresh()
             while not batch.fold(offset, record):
                 batch, folded = await self._commit(partition, batch), 0
             folded += 1
-            if folded >= settings.batch_records or batch.size_bytes >= settings.batch_bytes:
-                batch, folded = await self._commit(partition, batch), 0
+            if (
+                folded >= most
+                or batch.size_bytes >= most_bytes
+                or (folded % _LOOK_EVERY == 0 and _loop_time() - now > BATCH_SECONDS)
+            ):
+                batch, folded, now = await self._commit(partition, batch), 0, _loop_time()
         if folded:
             await self._commit(partition, batch)
 
@@ -143,11 +158,6 @@ class DecideTask:
     async def release(self) -> None:
         self._partition = None
         await self._unit.close()
-
-    def _decoded(self, records: Sequence[ConsumerRecord], next_offset: int) -> Iterator[tuple[int, JournalRecord]]:
-        for record in records:
-            if record.offset >= next_offset:
-                yield record.offset, decode_record(record.value)
 
     async def _commit(self, partition: Partition, batch: Batch) -> Batch:
         changes = batch.finish()
@@ -165,13 +175,10 @@ class DecideTask:
     async def _write(self, changes: Changes) -> None:
         number = self._journal.partition
         async with self._unit.begin() as transaction:
-            append = transaction.append
-            changelog, tags = self._changelog.topic, self._tags
-            for customer, state in changes.customers:
-                append(changelog, number, customer.encode(), state)
-            append(changelog, number, META_KEY, changes.meta)
-            for customer, tag in changes.tags:
-                append(tags, number, customer.encode(), tag)
+            changelog = self._changelog.topic
+            transaction.append_all(changelog, number, changes.customers)
+            transaction.append(changelog, number, META_KEY, changes.meta)
+            transaction.append_all(self._tags, number, changes.tags)
             transaction.offsets(self._group, {self._journal: (changes.next_offset, "")})
             await transaction.commit()
 

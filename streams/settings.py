@@ -63,9 +63,9 @@ class Settings(BaseSettings):
     tags_retention_days: int = Field(365, ge=1, description="How long tags and dead letters are kept.")
     input_retention_days: int = Field(7, ge=1, description="How long input records are kept.")
 
-    batch_records: int = Field(10_000, ge=1, description="Records in one transaction at most.")
-    batch_bytes: int = Field(4_000_000, ge=1024, description="Bytes in one transaction at most.")
-    fetch_bytes: int = Field(4_000_000, ge=1024, description="Bytes fetched from a partition at a time.")
+    batch_records: int = Field(20_000, ge=1, description="Records in one transaction at most.")
+    batch_bytes: int = Field(8_000_000, ge=1024, description="Bytes in one transaction at most.")
+    fetch_bytes: int = Field(8_000_000, ge=1024, description="Bytes fetched from a partition at a time.")
     max_record_bytes: int = Field(
         1_000_000, ge=1024, description="Largest state or tag record; the brokers' limit less its framing."
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from schemas.bankday import BankCalendar
-from schemas.journal import Activation, CustomerEvent, JournalRecord, Pause, Tick, Transaction
+from schemas.journal import Activation, AppEvent, CustomerEvent, JournalRecord, Pause, Tick, Transaction
 from schemas.tags import encode_tag
 from tagger.deadlines import Due, DueQueue
 from tagger.features.contract import Moment
@@ -161,6 +161,10 @@ class Batch:
         """
         meta = self._meta
         if offset < meta.next_offset:
+            return True
+        if type(record) is Transaction or type(record) is AppEvent:  # nearly all of them, so asked first
+            self._fold_event(record)
+            meta.next_offset = offset + 1
             return True
         if isinstance(record, Tick):
             done = self._fold_tick(record)

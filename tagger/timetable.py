@@ -91,7 +91,7 @@ class Timetable:
                 if change_ms <= tomorrow_ms:
                     return change_ms
                 due_ms = change_ms
-        return min([due_ms, *self._warm_at(state, warming)])
+        return min([due_ms, *self._warm_at(state, warming)]) if warming else due_ms
 
     def bound(self, state: CustomerState) -> int:
         """An instant before which nothing changes, at no look at what turns with a day."""
@@ -113,7 +113,9 @@ class Timetable:
 
         return next_change
 
-    def _timers_of(self, state: CustomerState) -> list[Timer]:
+    def _timers_of(self, state: CustomerState) -> Sequence[Timer]:
+        if not self._timers:
+            return ()
         names = state.rules.keys() | self._valid if self._valid else state.rules
         return [timer for name in names if (timer := self._timers.get(name)) is not None]
 
