@@ -36,7 +36,7 @@ MAX_CUSTOMERS = 20_000
 """Customers in one transaction at most: a tick at midnight may make a million deadlines due."""
 BATCH_SECONDS = 1.0
 """A batch is committed after so much folding, however few its records: others wait for it, a revoke too."""
-_LOOK_EVERY = 1024
+_LOOK_EVERY = 64
 
 
 def _loop_time() -> float:

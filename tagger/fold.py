@@ -27,6 +27,9 @@ class Fold:
 
     Args:
         context: receives the tags.
+
+    Attributes:
+        deadlines: how many it has evaluated.
     """
 
     def __init__(self, program: Program, context: Context, core: CoreSettings, calendar: BankCalendar) -> None:
@@ -35,6 +38,7 @@ class Fold:
         self._reach = program.reach
         # Customers seen before the activation of what still warms are looked at without guards.
         self._warmed_since = max((began for began, _ in context.warming.values()), default=0)
+        self.deadlines = 0
         self._clock_ms = -NEVER
         self._late_before_day = 0
         # An opening event not yet late may still come from here on, however far the customer is ahead.
@@ -152,6 +156,7 @@ class Fold:
                 state.due_ms = due_ms
                 return passed
             passed = True
+            self.deadlines += 1
             self.context.known_ms = before_ms
             self._evaluate_due(state, due_ms, rules)
             self.context.known_ms = None

@@ -93,8 +93,7 @@ class Pipeline:
             bootstrap=bootstrap,
             topic_prefix=prefix,
             app=prefix.rstrip("."),
-            rules=ROOT / "rules",
-            **values | options,
+            **{"rules": ROOT / "rules"} | values | options,
         )
         pipeline = cls(settings, folder)
         pipeline.tagger("topics", "create")

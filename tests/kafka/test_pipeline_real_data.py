@@ -1,10 +1,12 @@
 """A real bank's year and a real shop's hours through the whole pipeline, with one worker and with three.
 
 Each run publishes Berka and the Taobao slice to one deployment, waits until nothing is left to read, stops the
-workers and reads every topic: both files whole, 49,102 transactions and a cut row, 110,300 app events.
+workers and reads every topic: both files whole, 49,102 transactions and a cut row, 110,300 app events. The rules
+are the tiers of two banks and the signals.
 """
 
 import asyncio
+import shutil
 import uuid
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 from kafka_broker import KafkaBroker
-from pipeline import Pipeline, data
+from pipeline import ROOT, Pipeline, data
 from redis import Redis
 from redis_server import RedisServer
 from seen import Seen, check_equals_a_plain_fold, check_every_offset_has_one_fate, look
@@ -26,6 +28,7 @@ from tagger.view import project_customer
 pytestmark = pytest.mark.kafka
 
 SAMPLE = 500
+RULES = ("ccb.yaml", "joint_stock.yaml", "signals.yaml", "rulebook.yaml", "policy.yaml")
 
 
 @dataclass
@@ -51,9 +54,16 @@ def run(
             f"real{uuid.uuid4().hex[:8]}.",
             tmp_path_factory.mktemp("run"),
             redis_url=redis_server.url,
+            rules=rules_in(tmp_path_factory.mktemp("rules")),
         )
         seen = asyncio.run(publish_and_look(pipeline, sources, request.param))
         return Run(seen, read_view(redis, seen))
+
+
+def rules_in(folder: Path) -> Path:
+    for name in RULES:
+        shutil.copy(ROOT / "rules" / name, folder)
+    return folder
 
 
 async def publish_and_look(pipeline: Pipeline, sources: dict[str, Path], workers: int) -> Seen:

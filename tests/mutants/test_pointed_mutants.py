@@ -193,7 +193,7 @@ class FailingUnit:
         async def commit() -> None:
             raise OutcomeUnknownError
 
-        yield SimpleNamespace(append=ignore, offsets=ignore, commit=commit)
+        yield SimpleNamespace(append=ignore, append_all=ignore, offsets=ignore, commit=commit)
 
 
 async def does_a_failed_commit_leave_the_state_alone() -> bool:
