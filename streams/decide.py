@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 MAX_CUSTOMERS = 20_000
 """Customers in one transaction at most: a tick at midnight may make a million deadlines due."""
+MAX_DEADLINES = 10_000
+"""Deadlines that a tick brings in one transaction at most: a clock that leaps over months brings each customer's
+days one by one."""
 BATCH_SECONDS = 1.0
 """A batch is committed after so much folding, however few its records: others wait for it, a revoke too."""
 _LOOK_EVERY = 64
@@ -131,7 +134,7 @@ class DecideTask:
         if failpoints.armed:
             await failpoints.reach("decide.before-decode")
         most, most_bytes, now = self._settings.batch_records, self._settings.batch_bytes, _loop_time()
-        batch = partition.batch(MAX_CUSTOMERS, most_bytes)
+        batch = partition.batch(MAX_CUSTOMERS, most_bytes, MAX_DEADLINES)
         folded, next_offset = 0, partition.next_offset
         for fetched in records:
             offset = fetched.offset
@@ -170,7 +173,7 @@ class DecideTask:
         if failpoints.armed:
             await failpoints.reach("decide.after-merge")
         await asyncio.sleep(0)
-        return partition.batch(MAX_CUSTOMERS, self._settings.batch_bytes)
+        return partition.batch(MAX_CUSTOMERS, self._settings.batch_bytes, MAX_DEADLINES)
 
     async def _write(self, changes: Changes) -> None:
         number = self._journal.partition

@@ -25,9 +25,6 @@ from tagger.settings import CoreSettings
 from tagger.state import NEVER, CustomerState, decode_state, encode_state
 from tagger.upgrade import begin_upgrade, end_upgrade, take_ready, upgrade_customer, warming
 
-MAX_DEADLINES = 10_000
-"""Deadlines evaluated in one batch before a tick goes on in the next: a clock that leaps over months brings each
-customer's days one by one."""
 _EMPTY = Rulebook("0", "", (), {}, {})
 
 
@@ -96,12 +93,16 @@ class Partition:
             program = self._programs[digest] = Program(rulebook, self.calendar)
         return program
 
-    def batch(self, max_customers: int = 1 << 30, max_bytes: int = 1 << 62) -> "Batch":
+    def batch(
+        self, max_customers: int = 1 << 30, max_bytes: int = 1 << 62, max_deadlines: int = 1 << 62
+    ) -> "Batch":
         """Begin a batch that touches about `max_customers` customers and holds about `max_bytes` at most.
+
+        A tick that has brought `max_deadlines` deadlines goes on in the next batch.
 
         Both are soft within one event, and hold within a tick or an activation to one customer.
         """
-        return Batch(self, max_customers, max_bytes)
+        return Batch(self, max_customers, max_bytes, max_deadlines)
 
     def merge(self, changes: Changes) -> None:
         """Make a committed batch the committed state. Call it after the commit, never before."""
@@ -130,10 +131,11 @@ class Partition:
 class Batch:
     """Uncommitted decisions over a partition."""
 
-    def __init__(self, partition: Partition, max_customers: int, max_bytes: int) -> None:
+    def __init__(self, partition: Partition, max_customers: int, max_bytes: int, max_deadlines: int) -> None:
         self._partition = partition
         self._max_customers = max_customers
         self._max_bytes = max_bytes
+        self._max_deadlines = max_deadlines
         self._meta = decode_meta(encode_meta(partition.meta))
         self._states: dict[str, CustomerState] = {}
         self._dues: dict[str, int] = {}
@@ -231,7 +233,7 @@ class Batch:
         return (
             customers >= self._max_customers
             or self.size_bytes >= self._max_bytes
-            or self._fold.deadlines >= MAX_DEADLINES
+            or self._fold.deadlines >= self._max_deadlines
         )
 
     def _take_tags(self, customer_id: str) -> None:

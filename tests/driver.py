@@ -75,6 +75,7 @@ def run(
     core: CoreSettings = CORE,
     cuts: Collection[int] | None = (),
     max_customers: int = 1 << 30,
+    max_deadlines: int = 1 << 62,
     restart: bool = False,
 ) -> Run:
     """Fold a journal.
@@ -82,7 +83,7 @@ def run(
     Args:
         packs: pack text by digest, for the journal's activations; one text is put in force at the beginning.
         cuts: commit after these numbers of records; None after each one.
-        max_customers: of a batch.
+        max_customers, max_deadlines: of a batch.
         restart: forget all but the changelog's bytes after each commit.
     """
     if isinstance(packs, str):
@@ -90,7 +91,7 @@ def run(
     programs = {digest: program_of(text, core.zone) for digest, text in packs.items()}
     result = Run()
     partition = Partition(core, _unpublished, programs=dict(programs))
-    batch = partition.batch(max_customers)
+    batch = partition.batch(max_customers, max_deadlines=max_deadlines)
 
     def commit() -> None:
         nonlocal partition, batch
@@ -106,7 +107,7 @@ def run(
             partition = Partition(core, _unpublished, restored, changes.meta, dict(programs))
         else:
             partition.merge(changes)
-        batch = partition.batch(max_customers)
+        batch = partition.batch(max_customers, max_deadlines=max_deadlines)
 
     for offset, record in enumerate(records):
         wire = decode_record(encode_record(record))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from builders import activation, app, at, feedback, money, profile, tick, ticks
 from driver import run
 from hypothesis import example, given, settings
@@ -10,7 +9,6 @@ from hypothesis import strategies as st
 from rulebooks import CHANGED, RICH, WITHOUT
 
 from schemas.journal import JournalRecord
-from tagger import partition
 from tagger.episodes import tag_id
 
 START = at("2026-03-29 20:00")
@@ -105,11 +103,10 @@ def test_batching_bounds_and_restarts_change_no_byte(
         assert other.meta == whole.meta
 
 
-def test_a_leap_of_the_clock_is_cut_by_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leap_of_the_clock_is_cut_by_deadlines() -> None:
     plan = [("money", customer, 60, 2500, "current", 8000, False) for customer in ("C1", "C2", "c-3")]
     records = [*journal(plan, True), *ticks(START + 40 * 24 * 60 * MINUTE)]
     whole = run(records, PACKS)
-    monkeypatch.setattr(partition, "MAX_DEADLINES", 1)
-    cut = run(records, PACKS)
+    cut = run(records, PACKS, max_deadlines=1)
     assert (cut.tags, cut.customers) == (whole.tags, whole.customers)
     assert cut.batches > whole.batches
