@@ -59,7 +59,7 @@ class CountingPartition:
         self.states = customers if customers is not None else {}
         self.next_offset = msgspec.json.decode(meta)["next_offset"] if meta is not None else 0
 
-    def batch(self, max_customers: int, max_bytes: int = 1 << 62) -> "CountingBatch":
+    def batch(self, max_customers: int, max_bytes: int = 1 << 62, max_deadlines: int = 1 << 62) -> "CountingBatch":
         return CountingBatch(self)
 
     def merge(self, changes: Changes) -> None:
