@@ -86,7 +86,7 @@ def read_view(redis: Redis, seen: Seen) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for customer in sample(seen):
         profile = redis.hgetall(customer_key(customer, "profile"))
-        profile.pop("version")
+        del profile["version"], profile["epoch"]
         found[customer] = (profile, redis.hgetall(customer_key(customer, "tags")))
     found["#profiles"] = sum(1 for _ in redis.scan_iter("tagger:{*}:profile", count=5000))
     rules = {msgspec.json.decode(tag)["rule"] for tags in seen.tags().values() for tag in tags}
