@@ -42,8 +42,9 @@ class Folding:
         self._batch = partition.batch(_MAX_CUSTOMERS)
         self.done = done
 
-    def take(self, record: JournalRecord) -> None:
-        """Fold one record."""
+    def take(self, record: JournalRecord, offset: int | None = None) -> None:
+        """Fold one record, at its journal's own offset or at the one after the last."""
+        self._offset = self._offset if offset is None else offset
         while not self._batch.fold(self._offset, record):
             self._commit()
         self._offset += 1
@@ -59,10 +60,13 @@ class Folding:
     def _commit(self) -> None:
         changes = self._batch.finish()
         self._partition.merge(changes)
-        for _, tag in changes.tags:
-            self._emit(tag)
+        self._keep(changes.tags)
         self._progress(self.done)
         self._batch = self._partition.batch(_MAX_CUSTOMERS)
+
+    def _keep(self, tags: Iterable[tuple[str, bytes]]) -> None:
+        for _, tag in tags:
+            self._emit(tag)
 
 
 def fold(

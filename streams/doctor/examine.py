@@ -16,8 +16,9 @@ from streams.doctor.journal import Scan, scan
 from streams.doctor.reading import Changelog, Range, read_changelog, stable_ranges
 from streams.doctor.report import Report
 from streams.doctor.tags import check_tags
-from streams.doctor.view import ViewCheck, read_applied, read_owner
+from streams.doctor.view import ViewCheck, read_owner
 from streams.partitioner import partition_of
+from streams.redis_view import applied_offset
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, JOURNAL, TAGS
 from tagger.meta import Meta
@@ -141,7 +142,7 @@ class _Examination:
     async def _applied(self, number: int) -> int | None:
         if self._report.unreachable is None:
             try:
-                return await read_applied(self._redis, number)
+                return await applied_offset(self._redis, number)
             except (redis_errors.RedisError, OSError) as error:
                 self._lost(error)
         return None

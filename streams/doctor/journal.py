@@ -110,7 +110,7 @@ async def scan(
             for message in records:
                 record = decode_record(message.value or b"")
                 if not isinstance(record, CustomerEvent):
-                    refolding.take(message.offset, record)
+                    refolding.take(record, message.offset)
                     continue
                 customer, source = record.customer_id, source_key(record.source)
                 is_new = found.count_of(source).take(record.source.offset, first_offsets.get(source, 0))
@@ -118,7 +118,7 @@ async def scan(
                 if customer not in changelog.customers and len(unknown) < _MAX_UNKNOWN:
                     unknown.add(customer)
                 if is_new and (customer in sample or customer in unknown):
-                    refolding.take(message.offset, record)
+                    refolding.take(record, message.offset)
     except msgspec.MsgspecError as error:
         report.wrong("fates", name_of(tp), "journal records only", f"one that is none ({type(error).__name__})")
         return None

@@ -4,18 +4,15 @@ A customer's state depends on its own events, on ticks and on activations, so th
 out; whether a record is a repeated append is told here, because that depends on what was left out too.
 """
 
-from schemas.journal import JournalRecord
-from tagger.meta import Meta
+from collections.abc import Iterable
+
 from tagger.partition import Partition
+from tagger.plain_fold import Folding
 from tagger.state import CustomerState, decode_state
 
-# Nothing depends on it.
-_RECORDS_A_BATCH = 5000
-_MAX_CUSTOMERS = 20_000
 
-
-class Refolding:
-    """A partition with the customers that are given to it, and their tags.
+class Refolding(Folding):
+    """A partition with the customers that are given to it, and their tags; `finish` counts fates of these only.
 
     Args:
         partition: one that has decided nothing yet.
@@ -25,39 +22,13 @@ class Refolding:
     """
 
     def __init__(self, partition: Partition) -> None:
-        self._partition = partition
-        self._batch = self._partition.batch(_MAX_CUSTOMERS)
-        self._folded = 0
+        super().__init__(partition)
+        self.customers = partition.customers
         self.tags: dict[str, list[bytes]] = {}
 
-    @property
-    def customers(self) -> dict[str, bytes]:
-        return self._partition.customers
-
-    def take(self, offset: int, record: JournalRecord) -> None:
-        """Fold one record.
-
-        Raises:
-            LookupError: it activates a rulebook that is not published.
-            tagger.rulebook.RulebookError: this release cannot read the rulebook.
-        """
-        while not self._batch.fold(offset, record):
-            self._commit()
-        self._folded += 1
-        if self._folded % _RECORDS_A_BATCH == 0:
-            self._commit()
-
-    def finish(self) -> Meta:
-        """Commit what is left; counts of fates are of what was taken only."""
-        self._commit()
-        return self._partition.meta
-
-    def _commit(self) -> None:
-        changes = self._batch.finish()
-        self._partition.merge(changes)
-        for customer, tag in changes.tags:
+    def _keep(self, tags: Iterable[tuple[str, bytes]]) -> None:
+        for customer, tag in tags:
             self.tags.setdefault(customer, []).append(tag)
-        self._batch = self._partition.batch(_MAX_CUSTOMERS)
 
 
 def differing_fields(expected: bytes, found: bytes) -> list[str]:

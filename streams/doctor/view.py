@@ -268,9 +268,3 @@ async def read_owner(client: "Redis") -> str | None:
     """The `app` whose view Redis holds; None when it holds none."""
     found = await client.hget(META_KEY, "app")
     return found.decode() if isinstance(found, bytes) else found
-
-
-async def read_applied(client: "Redis", partition: int) -> int | None:
-    """The changelog offset up to which Redis says a partition is applied."""
-    found = await client.hget(META_KEY, str(partition))
-    return None if found is None else int(found)
