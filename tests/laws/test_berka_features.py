@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from oracles import naive_berka as naive
+from pipeline import data
 
 from streams.cli.history import features
 from streams.settings import Settings
@@ -32,11 +33,7 @@ Rows = dict[str, list[tuple[date, Decimal, Decimal]]]
 
 @pytest.fixture(scope="module")
 def raw() -> Rows:
-    if not (BERKA / "trans.asc").is_file():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"expected Berka's files in {BERKA}; TAGGER_DATA says where the data is")
-        pytest.skip(f"no Berka files in {BERKA}")
-    return naive.read_rows(BERKA / "trans.asc")
+    return naive.read_rows(data("berka") / "trans.asc")
 
 
 @pytest.fixture

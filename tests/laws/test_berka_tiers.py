@@ -3,12 +3,11 @@
 `python -m tests.reference.berka` does this for every account; `docs/berka-tiers.md` holds what it printed.
 """
 
-import os
 from collections import Counter
 
 import pytest
+from pipeline import data
 from reference.berka import (
-    BERKA,
     LADDERS,
     ROOT,
     SCALE,
@@ -24,11 +23,7 @@ from reference.berka import (
 
 @pytest.fixture(scope="module")
 def all_accounts() -> list[Account]:
-    if not (BERKA / "trans.asc").is_file():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"expected Berka's files in {BERKA}; TAGGER_DATA says where the data is")
-        pytest.skip(f"no Berka files in {BERKA}")
-    return accounts(BERKA)
+    return accounts(data("berka"))
 
 
 def test_core_and_reference_grade_a_real_banks_accounts_alike(all_accounts: list[Account]) -> None:
