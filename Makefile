@@ -10,7 +10,7 @@ SEEDS ?= 1-1000
 CUSTOMERS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test lint format bench kafka stories simulate reference faults faults-long docs lock clean
+.PHONY: help demo install test lint format bench kafka stories simulate reference faults faults-long recovery docs lock clean
 .DELETE_ON_ERROR:
 
 help: ## list these targets
@@ -54,12 +54,17 @@ simulate: .venv/dev.stamp ## the whole pipeline on simulated servers, seed by se
 reference: .venv/dev.stamp ## the compiled rules against a naive second reading, pack by made-up pack (SEEDS=1-1000)
 	$(BIN)/python -m tests.reference --seeds $(SEEDS) --keep-going
 
-faults: .venv/dev.stamp ## twenty kills and as many other faults on real servers, judged (SEED=7)
-	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED))
+FAULTS = $(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(NODES),--nodes $(NODES))
+FAULTS_PAGE = --report docs/reliability/$$(date -u +%F).md
 
-faults-long: .venv/dev.stamp ## two hundred kills over a million events, with a page under docs/reliability (SEED=7)
-	$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) --kills 200 --events 1000000 \
-		--report docs/reliability/$$(date -u +%F).md
+faults: .venv/dev.stamp ## twenty kills and as many other faults on real servers, judged (SEED=7 NODES=3)
+	$(FAULTS)
+
+faults-long: .venv/dev.stamp ## two hundred kills over a million events, with a page under docs/reliability (SEED=7 NODES=3)
+	$(FAULTS) --kills 200 --events 1000000 $(FAULTS_PAGE)
+
+recovery: .venv/dev.stamp ## forty kills alone, judged by how soon the partitions go on, with a page under docs/reliability
+	$(FAULTS) --kills 40 --events 60000 --only-kills $(FAULTS_PAGE)
 
 docs: .venv/dev.stamp ## write the generated pages under docs again
 	$(BIN)/python -m tools.docs

@@ -26,6 +26,9 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, choices=(1, 3), default=1, help="Kafka nodes (default 1)")
     parser.add_argument("--workers", type=int, choices=(1, 2, 3), default=3, help="workers (default 3)")
     parser.add_argument("--minutes", type=float, default=600.0, help="after which no further fault strikes")
+    parser.add_argument(
+        "--only-kills", action="store_true", help="nothing but these kills, each healed before the next"
+    )
     parser.add_argument("--plant", default="", help="a bug of tests/mutants/planted.py that the workers run with")
     parser.add_argument("--report", type=Path, help="Markdown page to add the run to")
     options = parser.parse_args()
@@ -37,6 +40,7 @@ def main() -> int:
         nodes=options.nodes,
         workers=options.workers,
         most_minutes=options.minutes,
+        only_kills=options.only_kills,
     )
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers that are away are the point
     try:

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,16 +24,16 @@ from streams.settings import Settings
 POLL_SECONDS = 0.05
 _RESTART_SECONDS = 0.5
 _STOP_SECONDS = 60.0
-EXPLAINED = frozenset(
-    {
-        "FailPointError",  # planted
-        "UnreachableError",  # no broker at the start, or a coordinator that stays away
-        "KafkaConnectionError",
-        "StuckError",  # the watchdog's, of a broker that stays frozen or a machine without CPU to spare
-        "HangingTransactionError",  # a stable offset that does not move ends the worker, as it must
-    }
-)
-"""Errors after which a worker may end: a fault of the plan brought them about."""
+_BROKER_AWAY = frozenset({"broker-kill", "broker-restart", "broker-freeze"})
+EXPLAINED = {
+    "UnreachableError": _BROKER_AWAY,  # no broker at the start, or a coordinator that stays away
+    "KafkaConnectionError": _BROKER_AWAY,
+    "StuckError": _BROKER_AWAY | {"open", "pause"},  # the watchdog's, of what stays frozen
+    "HangingTransactionError": _BROKER_AWAY | {"open"},  # a stable offset that does not move
+}
+"""Errors after which a worker may end, and the kinds of fault that bring them about."""
+EXPLAINED_SECONDS = 360.0
+"""How long after a fault it explains an ending: the watchdog's longest wait for progress, and a minute."""
 
 
 @dataclass(eq=False)
@@ -207,9 +207,13 @@ class Fleet:
     def _note(self, worker: Worker, code: int, error: str) -> None:
         self.endings.append(Ending(worker.number, code, error, worker.armed, time.time()))
 
-    def unexplained(self) -> list[Ending]:
-        """Workers that ended although nothing of the plan ends one."""
-        return [ending for ending in self.endings if not _is_explained(ending)]
+    def unexplained(self, struck: Collection[tuple[str, float]]) -> list[Ending]:
+        """Workers that ended although nothing of the plan ends one.
+
+        Args:
+            struck: kind and time, in epoch seconds, of every fault.
+        """
+        return [ending for ending in self.endings if not _is_explained(ending, struck)]
 
     def close(self) -> None:
         self.is_closing = True
@@ -226,7 +230,10 @@ def _peak_mb(pid: int) -> int:
     return next((int(line.split()[1]) // 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0)
 
 
-def _is_explained(ending: Ending) -> bool:
+def _is_explained(ending: Ending, struck: Collection[tuple[str, float]]) -> bool:
     if ending.code == -signal.SIGKILL:
         return "=crash" in ending.armed
-    return ending.error in EXPLAINED
+    if ending.error == "FailPointError":
+        return "=raise" in ending.armed
+    kinds = EXPLAINED.get(ending.error, frozenset())
+    return any(kind in kinds and 0.0 <= ending.at - at <= EXPLAINED_SECONDS for kind, at in struck)

@@ -5,7 +5,7 @@ replay is the same plan and not the same microsecond.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal
 
@@ -83,6 +83,7 @@ class Plan:
 
     Attributes:
         most_minutes: after which no further fault strikes, on a machine too busy for the whole plan.
+        only_kills: nothing but SIGKILLs of workers, each healed before the next.
     """
 
     seed: int
@@ -93,6 +94,7 @@ class Plan:
     partitions: int = 3
     session_seconds: float = SESSION_SECONDS
     most_minutes: float = 600.0
+    only_kills: bool = False
     faults: tuple[Fault, ...] = field(default_factory=tuple)
 
     def counts(self) -> Counter[str]:
@@ -100,7 +102,14 @@ class Plan:
 
 
 def draw(
-    seed: int, kills: int, events: int, *, nodes: int = 1, workers: int = 3, most_minutes: float = 600.0
+    seed: int,
+    kills: int,
+    events: int,
+    *,
+    nodes: int = 1,
+    workers: int = 3,
+    most_minutes: float = 600.0,
+    only_kills: bool = False,
 ) -> Plan:
     """The plan of a seed."""
     random = Random(f"faults {seed}")
@@ -118,7 +127,18 @@ def draw(
         faults.append(
             Fault(kind, seconds, random.randrange(1 << 16), armed, is_hasty, random.choice((0.1, 0.5, 1.5)))
         )
-    return Plan(seed, kills, events, nodes=nodes, workers=workers, most_minutes=most_minutes, faults=tuple(faults))
+    if only_kills:
+        faults = [replace(fault, armed="", is_hasty=False) for fault in faults if fault.kind == "kill"]
+    return Plan(
+        seed,
+        kills,
+        events,
+        nodes=nodes,
+        workers=workers,
+        most_minutes=most_minutes,
+        only_kills=only_kills,
+        faults=tuple(faults),
+    )
 
 
 _HASTY: tuple[Kind, ...] = ("kill", "broker-kill", "redis-kill", "redis-flush", "aborted", "open", "join")

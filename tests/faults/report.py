@@ -10,7 +10,7 @@ from pipeline import ROOT
 from streams.failpoints import REGISTRY
 
 from . import machine
-from .run import Result, percentile
+from .run import LEAST_RECOVERIES, Result, percentile
 
 _HEAD = """# Fault runs of {date}
 
@@ -26,7 +26,7 @@ def command(result: Result) -> str:
     plan = result.plan
     return (
         f"python -m tests.faults --seed {plan.seed} --kills {plan.kills} --events {plan.events} "
-        f"--nodes {plan.nodes} --workers {plan.workers}"
+        f"--nodes {plan.nodes} --workers {plan.workers}{' --only-kills' if plan.only_kills else ''}"
     )
 
 
@@ -95,9 +95,11 @@ def _figures(result: Result) -> list[tuple[str, str]]:
 
 
 def _limit(result: Result) -> str:
-    held = not result.alone or percentile(result.alone, 95) <= result.most_seconds
-    judged = "" if result.is_recovery_judged else ", not judged on a machine as busy as this"
-    return f"{result.most_seconds:.1f} s (session timeout + 5 s): {'held' if held else 'not held'}{judged}"
+    limit = f"{result.most_seconds:.1f} s (session timeout + 5 s)"
+    if not result.is_recovery_judged:
+        few = len(result.alone) < LEAST_RECOVERIES
+        return f"{limit}, not judged: {'too few' if few else 'the machine was too busy'}"
+    return f"{limit}: {'held' if percentile(result.alone, 95) <= result.most_seconds else 'not held'}"
 
 
 _KILLS = {"kill", "crash", "broker-kill", "redis-kill"}

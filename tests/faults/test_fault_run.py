@@ -1,6 +1,5 @@
 """Fault runs on real servers: the short one, and one whose workers have a bug that must not pass."""
 
-import dataclasses
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -30,10 +29,7 @@ def parts(own_kafka: Callable[[], KafkaBroker], own_redis: Callable[[], RedisSer
 
 
 async def struck(seed: int, kills: int, events: int, *, only_kills: bool = False, planted: str = "") -> Result:
-    plan = draw(seed, kills, events, most_minutes=MOST_MINUTES)
-    if only_kills:
-        faults = [dataclasses.replace(fault, armed="") for fault in plan.faults if fault.kind == "kill"]
-        plan = dataclasses.replace(plan, faults=tuple(faults))
+    plan = draw(seed, kills, events, most_minutes=MOST_MINUTES, only_kills=only_kills)
     return await run(plan, planted)
 
 

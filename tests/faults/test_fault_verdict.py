@@ -4,15 +4,16 @@ import copy
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from seen import Folded, Input, Seen
 
 from faults.bank import PACKS, Sent, ghost, stream
-from faults.fleet import Ending, Fleet
+from faults.fleet import EXPLAINED_SECONDS, Ending, Fleet
 from faults.plan import draw
-from faults.run import percentile
+from faults.run import LEAST_RECOVERIES, Result, percentile
 from faults.storm import Struck, recoveries
 from faults.tag_watch import Heard, Moved
 from faults.verdict import Left, problems
@@ -234,24 +235,49 @@ def test_long_plans_arm_every_fail_point() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "error", "armed", "is_explained"),
+    ("code", "error", "armed", "struck", "is_explained"),
     [
-        (1, "FailPointError", "decide.after-fold=raise@1", True),
-        (-9, "", "decide.after-fold=crash@1", True),
-        (3, "UnreachableError", "", True),
-        (1, "PositionError", "", False),
-        (1, "AssertionError", "decide.after-fold=raise@1", False),
-        (-9, "", "", False),
-        (-11, "", "", False),
-        (0, "", "", False),
+        (1, "FailPointError", "decide.after-fold=raise@1", "kill", True),
+        (1, "FailPointError", "", "kill", False),
+        (-9, "", "decide.after-fold=crash@1", "kill", True),
+        (3, "UnreachableError", "", "broker-kill", True),
+        (3, "UnreachableError", "", "kill", False),
+        (1, "StuckError", "", "broker-freeze", True),
+        (1, "StuckError", "", "redis-kill", False),
+        (1, "HangingTransactionError", "", "open", True),
+        (1, "HangingTransactionError", "", "kill", False),
+        (1, "PositionError", "", "broker-kill", False),
+        (1, "AssertionError", "decide.after-fold=raise@1", "kill", False),
+        (-9, "", "", "kill", False),
+        (-11, "", "", "kill", False),
+        (0, "", "", "kill", False),
     ],
 )
 def test_a_worker_may_end_only_for_a_reason(
-    tmp_path: Any, code: int, error: str, armed: str, is_explained: bool
+    tmp_path: Any, code: int, error: str, armed: str, struck: str, is_explained: bool
 ) -> None:
     fleet = Fleet(Settings(), tmp_path)
-    fleet.endings.append(Ending(0, code, error, armed, 0.0))
-    assert bool(fleet.unexplained()) != is_explained
+    fleet.endings.append(Ending(0, code, error, armed, 1000.0))
+    assert bool(fleet.unexplained([(struck, 990.0)])) != is_explained
+
+
+def test_a_fault_explains_no_ending_long_after_it_or_before(tmp_path: Any) -> None:
+    fleet = Fleet(Settings(), tmp_path)
+    fleet.endings.append(Ending(0, 3, "UnreachableError", "", 1000.0))
+    assert fleet.unexplained([("broker-kill", 1000.0 - EXPLAINED_SECONDS - 1), ("broker-kill", 1001.0)])
+
+
+def test_a_recovery_is_judged_of_enough_samples_on_a_free_machine(tmp_path: Any) -> None:
+    result = Result(draw(1, 1, 10), tmp_path, alone=[1.0] * LEAST_RECOVERIES)
+    assert result.is_recovery_judged
+    assert not replace(result, alone=result.alone[1:]).is_recovery_judged
+    assert not replace(result, taken_by_others=0.5).is_recovery_judged
+
+
+def test_a_plan_of_kills_alone_holds_nothing_else() -> None:
+    plan = draw(3, 20, 1000, only_kills=True)
+    assert len(plan.faults) == 20
+    assert {(fault.kind, fault.armed, fault.is_hasty) for fault in plan.faults} == {("kill", "", False)}
 
 
 def test_a_recovery_into_which_another_fault_reaches_is_counted_apart() -> None:
