@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import BinaryIO
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError, run
 from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
+from streams.cli.show import Columns, print_table
 from streams.publish import publish
 from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source
@@ -215,11 +215,12 @@ def _show_scores(labels: Iterable[Label], tags_file: BinaryIO) -> None:
         scores = score(labels, read_tags(tags_file))
     except msgspec.DecodeError as error:
         raise SourceError(f"{tags_file.name}: expected a tag event a line: {error}") from error
-    table = Table("story", "rule", "customers", "hits", "missing", "extra", "precision", "recall")
-    for line in scores:
-        counts = (line.customers, line.hits, line.missing, line.extra)
-        table.add_row(line.story, line.rule, *map(str, counts), _share(line.precision), _share(line.recall))
-    Console(width=None if Console().is_terminal else 120).print(table)
+    columns: Columns = {
+        **{name: attrgetter(name) for name in ("story", "rule", "customers", "hits", "missing", "extra")},
+        "precision": lambda line: _share(line.precision),
+        "recall": lambda line: _share(line.recall),
+    }
+    print_table(columns, scores)
     wrong = [line for line in scores if line.missing or line.extra]
     if wrong:
         raise CommandError("not as labelled: " + "; ".join(_wrong(line) for line in wrong), NOT_SO)

@@ -6,8 +6,6 @@ from html import escape
 from itertools import islice
 from typing import Any
 
-from rich.table import Table
-
 from streams.comparison import Comparison, Departure, Volume
 
 # Enough to see what kind of customers differ; the counts are of all.
@@ -18,12 +16,9 @@ th,td{padding:.25rem .75rem;border-bottom:1px solid #d8dde3;text-align:left}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}h2{margin-top:2rem}small{color:#57606a}"""
 
 
-def brief_table(comparison: Comparison) -> Table:
-    """Episodes and pushes by rule, a day, beside those of the other rulebook."""
-    table = Table("rule", *(name for name in _columns(comparison)))
-    for row in _rule_rows(comparison):
-        table.add_row(*row)
-    return table
+def brief_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows: episodes and pushes by rule, a day, beside those of the other rulebook."""
+    return ["rule", *_columns(comparison)], _rule_rows(comparison)
 
 
 def brief_lines(comparison: Comparison) -> list[str]:

@@ -59,13 +59,13 @@ def print_json(*values: object) -> None:
         click.echo(msgspec.json.encode(value))
 
 
-def print_table(columns: Columns, rows: Sequence[Any]) -> None:
-    """A table on a terminal, tab-separated lines with a heading when piped."""
+def print_table(columns: Columns, rows: Sequence[Any], *, err: bool = False) -> None:
+    """A table on a terminal, tab-separated lines with a heading when piped; on standard error when asked."""
     cells = [[_cell(value(row)) for value in columns.values()] for row in rows]
-    if not sys.stdout.isatty():
-        click.echo("\t".join(columns))
+    if not (sys.stderr if err else sys.stdout).isatty():
+        click.echo("\t".join(columns), err=err)
         for row in cells:
-            click.echo("\t".join(" ".join(cell.split()) for cell in row))
+            click.echo("\t".join(" ".join(cell.split()) for cell in row), err=err)
         return
     table = Table()
     for name in columns:
@@ -73,7 +73,7 @@ def print_table(columns: Columns, rows: Sequence[Any]) -> None:
     for row in cells:
         table.add_row(*row)
     # Console markup in a payload is text, not style.
-    Console(markup=False, highlight=False).print(table)
+    Console(stderr=err, markup=False, highlight=False).print(table)
 
 
 def _cell(value: object) -> str:

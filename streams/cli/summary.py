@@ -1,20 +1,17 @@
 """What a backtest came to: tags by rule and change, fates, and what was refused."""
 
-import sys
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
-from streams.cli.report import brief_json, brief_lines, brief_table
+from streams.cli.report import brief_json, brief_lines, brief_rows
+from streams.cli.show import print_table
 from streams.comparison import Comparison
 from tagger.meta import Meta
-
-_PLAIN_WIDTH = 120
 
 
 class _Head(msgspec.Struct):
@@ -72,20 +69,21 @@ class Summary:
         if as_json:
             self._show_json(totals, rulebooks, customers, comparison, err)
             return
-        console = Console(stderr=err, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
-        tags = Table("rule", "change", "tags")
-        for (rule, change), count in sorted(self.changes.items()):
-            tags.add_row(rule, change, f"{count:,}")
-        console.print(tags)
-        console.print(f"fates: {_listed(totals)}")
-        console.print(f"dead letters: {_listed(dict(sorted(self.refused.items()))) or 'none'}")
-        if any(self.notes.values()):
-            console.print(f"source: {_listed(+self.notes)}")
-        console.print(f"{customers:,} customers, rulebook {', '.join(rulebooks)}")
+        tags = [(rule, change, f"{count:,}") for (rule, change), count in sorted(self.changes.items())]
+        print_table(
+            {name: itemgetter(place) for place, name in enumerate(("rule", "change", "tags"))}, tags, err=err
+        )
+        lines = [
+            f"fates: {_listed(totals)}",
+            f"dead letters: {_listed(dict(sorted(self.refused.items()))) or 'none'}",
+            *([f"source: {_listed(+self.notes)}"] if any(self.notes.values()) else []),
+            f"{customers:,} customers, rulebook {', '.join(rulebooks)}",
+        ]
+        click.echo("\n".join(lines), err=err)
         if comparison is not None:
-            console.print(brief_table(comparison))
-            for line in brief_lines(comparison):
-                console.print(line)
+            columns, rows = brief_rows(comparison)
+            print_table({name: itemgetter(place) for place, name in enumerate(columns)}, rows, err=err)
+            click.echo("\n".join(brief_lines(comparison)), err=err)
 
     def _show_json(
         self,

@@ -109,3 +109,13 @@ def test_a_made_up_bank_lies_in_years_that_are_accepted(days: tuple[str, str]) -
     result = invoke("simulate", "--customers", "1", "--out", "-", *days)
     assert result.exit_code == 2, result.output
     assert "expected days from 1973-01-01 to 2199-12-31" in result.stderr
+
+
+def test_what_is_piped_holds_no_boxes(tmp_path: Path) -> None:
+    bank, tags = str(tmp_path / "bank.jsonl"), str(tmp_path / "tags.jsonl")
+    assert invoke("simulate", "--customers", "13", "--out", bank).exit_code == 0
+    summary = invoke("backtest", bank, "--format", "jsonl", "--against", "rules", "--tags", tags)
+    scores = invoke("simulate", "--customers", "13", "--score", tags)
+    assert "rule\tchange\ttags\n" in summary.output
+    assert "story\trule\tcustomers\thits\tmissing\textra\tprecision\trecall\n" in scores.output
+    assert not set("│┃━") & set(summary.output + scores.output)
