@@ -155,7 +155,7 @@ async def test_redis_down_for_long_delays_no_decision_and_fills_no_memory(
 @pytest.mark.parametrize(
     ("options", "transactions"),
     [({}, None), ({"batch_records": 1_000_000, "batch_bytes": 10**9, "fetch_bytes": 50 * MEGABYTE}, 10)],
-    ids=["default batches", "all in a batch"],
+    ids=["default batches", "as much as a second folds"],
 )
 async def test_one_customer_with_100_000_events_at_once(
     kafka: KafkaBroker,
