@@ -68,7 +68,7 @@ class AppEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="app_ev
     dwell_ms: int | None = None
 
 
-class Card(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Card(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     card_id: str
     kind: Literal["debit", "credit"]
     grade: str | None = None
@@ -76,20 +76,20 @@ class Card(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expires_day: int | None = None
 
 
-class Holding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Holding(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     product_id: str
     family: str | None = None
     amount_fen: int | None = None
     matures_day: int | None = None
 
 
-class Consent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Consent(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     push: bool = False
     call: bool = False
     branch: bool = False
 
 
-class Attributes(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Attributes(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """A profile snapshot's attributes; one that is missing is unknown, a missing list is empty."""
 
     opened_on: int | None = None
@@ -115,7 +115,7 @@ class Attributes(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     expected_risk_fen: int | None = None
 
 
-class Profile(Event, frozen=True, kw_only=True, omit_defaults=True, tag="profile"):
+class Profile(Event, frozen=True, kw_only=True, omit_defaults=True, tag="profile", gc=False):
     """A whole profile; the latest `occurred_ms` wins."""
 
     source_kind = "profiles"

@@ -26,7 +26,7 @@ Entry = tuple[int, int]
 """A bank day and its value."""
 
 
-class DayValues(msgspec.Struct, array_like=True):
+class DayValues(msgspec.Struct, array_like=True, gc=False):
     """Values of days in ascending order; `last` is 0 while there is none.
 
     Attributes:

@@ -10,6 +10,9 @@ Bounds (bytes are MessagePack's): event ids `dedupe_count` × 12; closings 12 ×
 × 80 for one whose earliest transactions state no balance; recent flows `MAX_FLOWS` × 80; a feature as its
 definition says; a rule at most eight watches and one open episode. `tagger rules check` prints the sum for a
 rulebook.
+
+A state is a tree, and its parts know nothing of what holds them: no cycle runs through them, and the garbage
+collector need not see them (`gc=False`). A tenth less to decode, and half of what a collection walks.
 """
 
 from typing import Any
@@ -42,7 +45,7 @@ class VersionError(Exception):
         )
 
 
-class Series(DayValues, array_like=True):
+class Series(DayValues, array_like=True, gc=False):
     """Daily net flows of one measure, and what stood before them; all in fen.
 
     Attributes:
@@ -54,13 +57,13 @@ class Series(DayValues, array_like=True):
     total_fen: int = 0
 
 
-class Aggregate(DayValues, array_like=True):
+class Aggregate(DayValues, array_like=True, gc=False):
     """What a feature sums up by day or period, in buckets named by their first day; `total` is their sum."""
 
     total: int = 0
 
 
-class Account(msgspec.Struct, array_like=True):
+class Account(msgspec.Struct, array_like=True, gc=False):
     """What fixes an account's opening balance (design.md §5).
 
     Attributes:
@@ -83,7 +86,7 @@ class Account(msgspec.Struct, array_like=True):
     drift_fen: int = 0
 
 
-class Watch(msgspec.Struct, array_like=True):
+class Watch(msgspec.Struct, array_like=True, gc=False):
     """What an `after` rule measures on its own since one event.
 
     Attributes:
@@ -100,7 +103,7 @@ class Watch(msgspec.Struct, array_like=True):
     since_ms: int | None = None
 
 
-class Episode(msgspec.Struct, array_like=True):
+class Episode(msgspec.Struct, array_like=True, gc=False):
     """An open tag.
 
     Attributes:
@@ -126,7 +129,7 @@ class Episode(msgspec.Struct, array_like=True):
     unmet: bool = False
 
 
-class RuleState(msgspec.Struct, array_like=True):
+class RuleState(msgspec.Struct, array_like=True, gc=False):
     """Where one rule stands with one customer.
 
     Attributes:
@@ -160,7 +163,7 @@ class RuleState(msgspec.Struct, array_like=True):
     left: str | None = None
 
 
-class Flow(msgspec.Struct, array_like=True):
+class Flow(msgspec.Struct, array_like=True, gc=False):
     """A recent movement of `assets`, for opening events that arrive after later ones."""
 
     occurred_ms: int
@@ -168,7 +171,7 @@ class Flow(msgspec.Struct, array_like=True):
     assets_fen: int
 
 
-class CustomerState(msgspec.Struct, array_like=True):
+class CustomerState(msgspec.Struct, array_like=True, gc=False):
     """One customer.
 
     Attributes:
@@ -204,7 +207,7 @@ class CustomerState(msgspec.Struct, array_like=True):
     contacts: Contacts | None = None
 
 
-class _Due(msgspec.Struct, array_like=True):
+class _Due(msgspec.Struct, array_like=True, gc=False):
     version: int
     due_ms: int
 

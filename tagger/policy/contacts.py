@@ -11,7 +11,7 @@ import msgspec
 _DAYS_A_WEEK = 7
 
 
-class Contacts(msgspec.Struct, array_like=True):
+class Contacts(msgspec.Struct, array_like=True, gc=False):
     """Pushes counted and tags held back.
 
     Attributes:
