@@ -7,7 +7,7 @@ for more, so that sums of any size stay exact.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
 from struct import error as struct_error
 
@@ -21,6 +21,16 @@ _FORMS = {
     _LONG: Struct(">Iq"),
     _WIDE: Struct(f">I{_WIDE}s"),
 }
+
+
+def _pack_wide(day: int, value: int) -> bytes:
+    return _FORMS[_WIDE].pack(day, value.to_bytes(_WIDE, "big", signed=True))
+
+
+_PACKERS: dict[int, Callable[[int, int], bytes]] = {
+    width: _pack_wide if width == _WIDE else form.pack for width, form in _FORMS.items()
+}
+"""Pack one entry, by width; struct.error or OverflowError where the value asks for a wider one."""
 
 Entry = tuple[int, int]
 """A bank day and its value."""
@@ -45,13 +55,13 @@ class DayValues(msgspec.Struct, array_like=True, gc=False):
 
 def begin_day(values: DayValues, day: int, value: int) -> None:
     """Append a day after the last one."""
-    if not values.last:
-        values.first = day
-    else:
+    if values.last:
         try:
-            values.older += _pack(values.width, values.last, values.value)
+            values.older += _PACKERS[values.width](values.last, values.value)
         except struct_error:
             _repack(values, entries(values))
+    else:
+        values.first = day
     values.last, values.value = day, value
 
 
@@ -124,17 +134,6 @@ def entries_ascending(values: DayValues) -> Iterator[Entry]:
         yield values.last, values.value
 
 
-def _pack(width: int, day: int, value: int) -> bytes:
-    """One entry.
-
-    Raises:
-        struct.error, OverflowError: the value asks for a wider one.
-    """
-    if width == _WIDE:
-        return _FORMS[_WIDE].pack(day, value.to_bytes(_WIDE, "big", signed=True))
-    return _FORMS[width].pack(day, value)
-
-
 def _unpack(values: DayValues, packed: bytes) -> list[Entry]:
     found = list(_FORMS[values.width].iter_unpack(packed))
     if values.width == _WIDE:
@@ -147,7 +146,7 @@ def _repack(values: DayValues, older: list[Entry]) -> None:
     for width in _FORMS:
         if width >= values.width:
             try:
-                packed = b"".join([_pack(width, day, value) for day, value in older])
+                packed = b"".join([_PACKERS[width](day, value) for day, value in older])
             except struct_error:
                 continue
             values.width, values.older = width, packed

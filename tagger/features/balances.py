@@ -39,21 +39,34 @@ def book(state: CustomerState, transaction: Transaction, day: int, flows_since_m
     Returns:
         What it moved `assets` by, in fen.
     """
-    account_type = transaction.account_type
+    account_type, occurred_ms = transaction.account_type, transaction.occurred_ms
     rises = (transaction.direction == "credit") is (account_type != "loan")
     moved = transaction.amount_fen if rises else -transaction.amount_fen
     series = state.series.get(account_type)
     if series is None:
         series = state.series[account_type] = Series()
     account = state.accounts.get(f"{account_type}:{transaction.account_id}")
-    if account is None or account.anchor_ms is None or transaction.occurred_ms <= account.anchor_ms:
+    # The hot path is what follows an account's anchor, and a day that has a flow already: no call for either.
+    if (
+        account is None
+        or account.anchor_ms is None
+        or (occurred_ms <= account.anchor_ms and _mark(transaction) <= (account.anchor_ms, account.anchor_id))
+    ):
         opening_moved = _settle(state, transaction, moved)
         series.base_fen += opening_moved
         series.total_fen += opening_moved
     else:
         account.moved_fen += moved
-        _reconcile(account, transaction)
-    add_flow(series, day, moved)
+        if occurred_ms >= account.latest_ms:
+            account.latest_ms = occurred_ms
+            stated = transaction.balance_after_fen
+            if stated is not None:
+                account.drift_fen = stated - account.opening_fen - account.moved_fen
+    if day == series.last:
+        series.total_fen += moved
+        series.value += moved
+    else:
+        add_flow(series, day, moved)
     assets_fen = 0 if account_type == "loan" else moved
     if transaction.own_transfer:
         # On a loan what is owed and `assets` move the same way: a repayment lowers both.
@@ -64,12 +77,12 @@ def book(state: CustomerState, transaction: Transaction, day: int, flows_since_m
             netting = state.series[NETTING] = Series()
         add_flow(netting, day, netted)
     if flows_since_ms is not None and assets_fen:
-        _remember_flow(state, Flow(transaction.occurred_ms, transaction.event_id, assets_fen), flows_since_ms)
+        _remember_flow(state, Flow(occurred_ms, transaction.event_id, assets_fen), flows_since_ms)
     return assets_fen
 
 
 def _settle(state: CustomerState, transaction: Transaction, moved: int) -> int:
-    """Move the account; return by how much its opening balance changed."""
+    """Move an account without an anchor before the transaction; return how much its opening balance changed by."""
     key = f"{transaction.account_type}:{transaction.account_id}"
     account = state.accounts.get(key)
     if account is None:
@@ -79,25 +92,13 @@ def _settle(state: CustomerState, transaction: Transaction, moved: int) -> int:
         account = state.accounts[key] = Account()
     account.moved_fen += moved
     before = account.opening_fen
-    if account.anchor_ms is not None and _mark(transaction) > (account.anchor_ms, account.anchor_id):
-        _reconcile(account, transaction)
-    else:
-        _anchor(account, transaction, moved)
-        account.latest_ms = max(account.latest_ms, transaction.occurred_ms)
+    _anchor(account, transaction, moved)
+    account.latest_ms = max(account.latest_ms, transaction.occurred_ms)
     return account.opening_fen - before
 
 
 def _mark(transaction: Transaction) -> tuple[int, str]:
     return transaction.occurred_ms, transaction.event_id
-
-
-def _reconcile(account: Account, transaction: Transaction) -> None:
-    """Hold what the latest transaction states against the balance computed."""
-    occurred_ms, stated = transaction.occurred_ms, transaction.balance_after_fen
-    if occurred_ms >= account.latest_ms:
-        account.latest_ms = occurred_ms
-        if stated is not None:
-            account.drift_fen = stated - account.opening_fen - account.moved_fen
 
 
 def _anchor(account: Account, transaction: Transaction, moved: int) -> None:
