@@ -1,11 +1,13 @@
 """The trace behind a decision: each condition with what was measured, and the values a tag carries."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
+from schemas.bankday import BankCalendar
 from schemas.tags import Evidence, Printed
 from tagger.expr.compile import Condition
 from tagger.features.contract import FIRST_NAME
-from tagger.kinds.contract import Context, Evaluation, Measure, Occasion
+from tagger.kinds.contract import Evaluation, Measure, Occasion
 from tagger.state import Watch
 
 
@@ -53,7 +55,7 @@ def trace(
                 measured=values,
                 threshold=condition.threshold,
                 holds=condition.evaluate(evaluation.environment),
-                window=None if window is None else _format(window, context),
+                window=None if window is None else _format(window, context.calendar),
                 events=events,
             )
         )
@@ -67,5 +69,7 @@ def _events(occasion: Occasion, watch: Watch | None) -> tuple[str, ...]:
     return (watch.event_id, *tripping)
 
 
-def _format(window: tuple[int, int], context: Context) -> tuple[str, str]:
-    return context.calendar.format(window[0]), context.calendar.format(window[1])
+# Windows of whole days are the same for all tags of a day, and a time takes 2 µs to write.
+@lru_cache(maxsize=1024)
+def _format(window: tuple[int, int], calendar: BankCalendar) -> tuple[str, str]:
+    return calendar.format(window[0]), calendar.format(window[1])
