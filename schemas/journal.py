@@ -8,6 +8,7 @@ Events carry the customer's id as the message key too. `Tick`, `Activation` and 
 journal partition without a key.
 """
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import ClassVar, Literal
 
@@ -193,13 +194,12 @@ def encode_record(record: JournalRecord) -> bytes:
     return _ENCODER.encode(record)
 
 
-def decode_record(value: bytes) -> JournalRecord:
-    """Read a journal value.
+decode_record: Callable[[bytes], JournalRecord] = _DECODER.decode
+"""Read a journal value.
 
-    Raises:
-        msgspec.DecodeError: the journal holds something ingest did not write; never caught below a worker.
-    """
-    return _DECODER.decode(value)
+Raises:
+    msgspec.DecodeError: the journal holds something ingest did not write; never caught below a worker.
+"""
 
 
 def hash_event(topic: str, event_id: str) -> int:

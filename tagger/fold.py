@@ -15,7 +15,7 @@ from tagger.features.balances import book
 from tagger.features.bits import BALANCES, PROFILE
 from tagger.kinds.contract import Context, Occasion
 from tagger.program import Program
-from tagger.reach import EVERYTHING
+from tagger.reach import EVERYTHING, Reach
 from tagger.settings import CoreSettings
 from tagger.state import NEVER, CustomerState
 
@@ -41,8 +41,9 @@ class Fold:
         self.deadlines = 0
         self._clock_ms = -NEVER
         self._late_before_day = 0
-        # An opening event not yet late may still come from here on, however far the customer is ahead.
-        self._late_before_ms = -NEVER
+        # Movements are kept for opening events, where a rule asks for them. One not yet late may still come from
+        # here on, however far the customer is ahead.
+        self._flows_since_ms = -NEVER if program.flows_wanted else None
         # The bank day last asked for: events come close together, and a look at two bounds is cheap.
         self._today = 0
         self._today_ms, self._tomorrow_ms = 0, 0
@@ -54,7 +55,8 @@ class Fold:
         if clock_ms is not None:
             self._clock_ms = clock_ms
             self._late_before_day = self._calendar.day_of(clock_ms) - self._core.allowed_lateness_days
-            self._late_before_ms = self._calendar.start_ms(self._late_before_day)
+            if self._flows_since_ms is not None:
+                self._flows_since_ms = self._calendar.start_ms(self._late_before_day)
 
     def fold_event(self, state: CustomerState, event: CustomerEvent, is_new: bool) -> Fate:
         """Fold one event; `is_new` for a customer not seen before.
@@ -94,10 +96,17 @@ class Fold:
             state.horizon_ms = now_ms
         state.revision += 1
         occasion = Occasion(now_ms, today, event, day, late)
-        self._update(state, event, occasion)
-        if is_new:
-            occasion.changed = EVERYTHING
-        self._evaluate_touched(state, event, occasion)
+        reach = self._reach[event.source_kind]
+        changed = 0
+        if type(event) is Transaction:
+            occasion.assets_fen = book(state, event, day, self._flows_since_ms)
+            changed = BALANCES
+        elif type(event) is Profile and _take_profile(state, event):
+            changed = PROFILE
+        if not late:
+            changed |= reach.update(state, event, day, occasion)
+        occasion.changed = EVERYTHING if is_new else changed
+        self._evaluate_touched(state, reach, occasion)
         return "late" if late else "applied"
 
     def _turn_to(self, now_ms: int) -> None:
@@ -107,31 +116,10 @@ class Fold:
         self._packed_today = pack_day(self._today)
         self._packed_oldest = pack_day(max(self._today - self._core.dedupe_days, 0))
 
-    def _update(self, state: CustomerState, event: CustomerEvent, occasion: Occasion) -> None:
-        changed, day = 0, occasion.day
-        if isinstance(event, Transaction):
-            flows_since = self._late_before_ms if self.program.flows_wanted else None
-            occasion.assets_fen = book(state, event, day, flows_since)
-            changed = BALANCES
-        elif isinstance(event, Profile) and (event.occurred_ms, event.event_id) > (
-            state.profile_ms,
-            state.profile_id,
-        ):
-            state.attributes, state.profile_ms, state.profile_id = (
-                event.attributes,
-                event.occurred_ms,
-                event.event_id,
-            )
-            changed = PROFILE
-        if not occasion.late:
-            changed |= self._reach[event.source_kind].update(state, event, day, occasion)
-        occasion.changed = changed
-
-    def _evaluate_touched(self, state: CustomerState, event: CustomerEvent, occasion: Occasion) -> None:
+    def _evaluate_touched(self, state: CustomerState, reach: Reach, occasion: Occasion) -> None:
         """Evaluate the rules an event touched, and bring `due_ms` down to the earliest that may have come."""
-        reach = self._reach[event.source_kind]
-        days = reach.turns_after
-        if days > 1 and occasion.changed != EVERYTHING:
+        changed, days = occasion.changed, reach.turns_after
+        if days > 1 and changed != EVERYTHING:
             due_ms = self._calendar.start_ms(occasion.day + days)
         else:
             # What turns with the very midnight of an event is still to come, after all that occurs at it.
@@ -139,7 +127,7 @@ class Fold:
         if state.due_ms < due_ms:  # noqa: PLR1730
             due_ms = state.due_ms
         context = self.context
-        look = reach.looks.look(occasion.changed, state.created >= self._warmed_since)
+        look = reach.looks.look(changed, state.created >= self._warmed_since)
         due_ms = look(state, occasion, context, due_ms)
         if self._timetable.slides:
             due_ms = min(due_ms, self._timetable.slides_at(state))
@@ -188,3 +176,12 @@ class Fold:
     def settle(self, state: CustomerState) -> None:
         """Make `due_ms` exact: the first instant from the horizon on at which something may change by itself."""
         state.due_ms = self._timetable.next_due_ms(state, self.context.warming)
+
+
+def _take_profile(state: CustomerState, profile: Profile) -> bool:
+    """Take in a profile that is later than the one held; whether it is."""
+    if (profile.occurred_ms, profile.event_id) <= (state.profile_ms, state.profile_id):
+        return False
+    state.attributes = profile.attributes
+    state.profile_ms, state.profile_id = profile.occurred_ms, profile.event_id
+    return True
