@@ -7,14 +7,11 @@ this is sound only while no unknown is owed to warming, and for occasions that b
 approvals, which callers see to.
 """
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tagger.expr.compile import Emitter, Expression, define
-from tagger.expr.scope import Name
-from tagger.features.contract import FIRST_NAME, Feature
-from tagger.features.lookups import ActiveRule, Derived, LevelOf
+from tagger.expr.compile import Expression, define
+from tagger.features.contract import Feature
 from tagger.kinds.contract import Context, Occasion, Rule, RuleTerms
 from tagger.kinds.grades import GradedRule
 from tagger.kinds.ladder import ByConditions, ByNumber
@@ -22,12 +19,12 @@ from tagger.kinds.matrix import Matrix
 from tagger.kinds.scorecard import Part, Scorecard, total_points
 from tagger.kinds.signal import SignalRule
 from tagger.state import CustomerState
+from tagger.writer import RESTS, Writer
 
 Look = Callable[[CustomerState, Occasion, Context, int], int]
 """Evaluates the rules that an occasion may move; takes a bound on the next deadline and returns it, brought down
 to the timers of what was evaluated."""
 
-_PLACE = re.compile(r"env\[(\d+)\](.*)")
 _HEAD = """def look(state, occasion, context, due_ms):
     rules, today, now_ms = state.rules, occasion.today, occasion.now_ms
 """
@@ -42,19 +39,16 @@ def compile_look(rules: Sequence[Rule], source: str | None) -> tuple[str, Look]:
     Raises:
         SyntaxError, RecursionError, MemoryError: an expression is nested too deeply to stand in it.
     """
-    draft = _Writer(source, {})
+    draft = Writer(source, {})
     for rule in rules:
         _rule_lines(draft, rule)
-    # What a single expression reads is measured where it is read, without a name.
-    shared = {meaning: f"_v{index}" for index, meaning in enumerate(draft.reads) if draft.reads[meaning] > 1}
-    writer = _Writer(source, shared)
+    writer = Writer(source, draft.shared())
     lines = [line for rule in rules for line in _rule_lines(writer, rule)]
-    unset = f"    {' = '.join(shared.values())} = _unset\n" if shared else ""
-    code = f"{_HEAD}{unset}{''.join(lines)}    return due_ms\n"
+    code = f"{_HEAD}{writer.unset()}{''.join(lines)}    return due_ms\n"
     return code, define(code, "look", writer.constants)
 
 
-def _rule_lines(writer: "_Writer", rule: Rule) -> list[str]:
+def _rule_lines(writer: Writer, rule: Rule) -> list[str]:
     terms = rule.terms
     may_move = _may_move(writer, rule)
     lines = [f"    # {terms.name}\n", f"    _s = rules.get({terms.name!r})\n", *writer.prelude()]
@@ -69,77 +63,10 @@ def _rule_lines(writer: "_Writer", rule: Rule) -> list[str]:
     return lines
 
 
-class _Writer:
-    """Names what generated code needs: constants, and the values that several expressions read.
-
-    Args:
-        shared: names of these values, by meaning.
-
-    Attributes:
-        reads: how often each value is read, by meaning.
-    """
-
-    def __init__(self, source: str | None, shared: Mapping[str, str]) -> None:
-        self.source = source
-        self.reads: dict[str, int] = {}
-        self._shared = shared
-        self._bound: dict[Any, str] = {}
-        self._emitter = Emitter("today", lambda name: name.read)
-        self.constants = self._emitter.constants
-        self.constants["_unset"] = object()
-
-    def bind(self, value: Any) -> str:
-        """A name for a constant."""
-        key = value if callable(value) else id(value)
-        name = self._bound.get(key)
-        if name is None:
-            name = self._bound[key] = f"_k{len(self.constants)}"
-            self.constants[name] = value
-        return name
-
-    def prelude(self) -> list[str]:
-        """The statements that what was written since the last call asks to stand before it."""
-        lines = [f"{line}\n" for line in self._emitter.prelude]
-        self._emitter.prelude.clear()
-        return lines
-
-    def expression(self, expression: Expression, features: Sequence[Feature]) -> str:
-        """Python for an expression whose environment holds these features."""
-
-        def read(name: Name) -> str:
-            place = _PLACE.fullmatch(name.read)
-            assert place is not None, name.read
-            return self.read(features[int(place[1]) - FIRST_NAME]) + place[2]
-
-        self._emitter.read_name = read
-        return self._emitter.emit(expression.tree)
-
-    def read(self, feature: Feature) -> str:
-        """Python for a feature's value, measured where it was not yet."""
-        measured = f"{self.bind(feature.value)}(state, occasion)"
-        if isinstance(feature, Derived):
-            parts = ", ".join(self.read(part) for part in feature.features)
-            measured = f"{self.bind(feature.derive)}([{parts}], occasion)"
-        if _is_volatile(feature):
-            return measured
-        self.reads[feature.meaning] = self.reads.get(feature.meaning, 0) + 1
-        name = self._shared.get(feature.meaning)
-        if name is None:
-            return measured
-        return f"({name} if {name} is not _unset else ({name} := {measured}))"
-
-
-def _is_volatile(feature: Feature) -> bool:
-    """Whether the rules looked at before may change the value on the same occasion."""
-    if isinstance(feature, Derived):
-        return any(_is_volatile(part) for part in feature.features)
-    return isinstance(feature, LevelOf | ActiveRule)
-
-
 # Guards, by kind. `_s` is the rule's state, None where it has none.
 
 
-def _may_move(writer: _Writer, rule: Rule) -> str:
+def _may_move(writer: Writer, rule: Rule) -> str:
     if isinstance(rule, SignalRule):
         return _signal(writer, rule) if rule.after is None else _watched_signal(writer, rule)
     if isinstance(rule, GradedRule) and not rule.terms.has_validity:
@@ -147,11 +74,11 @@ def _may_move(writer: _Writer, rule: Rule) -> str:
     return "True"
 
 
-def _signal(writer: _Writer, rule: SignalRule) -> str:
+def _signal(writer: Writer, rule: SignalRule) -> str:
     terms = rule.terms
     holds = f"{writer.expression(rule.when, terms.features)} is True"
     # Still false, and false before: nothing waits for it to become true, and it may open when it does.
-    rests = "_s is None or (_s.armed and _s.open is None and _s.since_ms is None)"
+    rests = f"_s is None or {RESTS}"
     if terms.has_validity:
         return f"{holds} or not ({rests})"
     # Still true, and true before: open, or not to open again before it has been false.
@@ -161,7 +88,7 @@ def _signal(writer: _Writer, rule: SignalRule) -> str:
     return f"not (({goes_on}) if {holds} else ({rests}))"
 
 
-def _stays_open(writer: _Writer, terms: RuleTerms, until: Expression | None = None) -> str:
+def _stays_open(writer: Writer, terms: RuleTerms, until: Expression | None = None) -> str:
     """That an open episode, if there is one, neither converts, refreshes nor expires."""
     converts = terms.converts_when is not None or (
         terms.converts is not None and terms.converts.source == writer.source
@@ -173,7 +100,7 @@ def _stays_open(writer: _Writer, terms: RuleTerms, until: Expression | None = No
     return "(_s.open is None or _s.open.expires_ms is None or now_ms < _s.open.expires_ms)"
 
 
-def _watched_signal(writer: _Writer, rule: SignalRule) -> str:
+def _watched_signal(writer: Writer, rule: SignalRule) -> str:
     assert rule.after is not None
     waits = "(_s is not None and (_s.watches or _s.open is not None))"
     if rule.after.source != writer.source:
@@ -184,7 +111,7 @@ def _watched_signal(writer: _Writer, rule: SignalRule) -> str:
     return f"{waits} or ({opens})"
 
 
-def _graded(writer: _Writer, rule: GradedRule) -> str:
+def _graded(writer: Writer, rule: GradedRule) -> str:
     unsettled = "_s.left is None and _s.pending is None and _s.computed is None and _s.proposed is None"
     steady = f"(_s is None or ({unsettled} and {_stays_open(writer, rule.terms)}))"
     level = "(None if _s is None else _s.level)"
@@ -208,7 +135,7 @@ def _graded(writer: _Writer, rule: GradedRule) -> str:
     return f"not ({steady} and {same})"
 
 
-def _same_band(writer: _Writer, grading: ByNumber, levels: Sequence[str], level: str, measure: str) -> str:
+def _same_band(writer: Writer, grading: ByNumber, levels: Sequence[str], level: str, measure: str) -> str:
     """That a number still lies where the level stood on begins, or hysteresis keeps it, and ends."""
     if list(grading.cuts) != sorted(grading.cuts):
         return "False"  # a level that starts below the one before it has no band of its own
@@ -228,12 +155,12 @@ def _same_band(writer: _Writer, grading: ByNumber, levels: Sequence[str], level:
     return f"{band} and (_l == {unknown} if (_m := {measure}) is None else _b[0] <= _m < _b[1])"
 
 
-def _total(writer: _Writer, parts: Sequence[Part], features: Sequence[Feature]) -> str:
+def _total(writer: Writer, parts: Sequence[Part], features: Sequence[Feature]) -> str:
     measures = ", ".join(writer.expression(part.by, features) for part in parts)
     return f"{writer.bind(total_points)}({writer.bind(parts)}, ({measures},))"
 
 
-def _same_place(writer: _Writer, levels: Sequence[str], level: str, met: str) -> str:
+def _same_place(writer: Writer, levels: Sequence[str], level: str, met: str) -> str:
     places: dict[str | None, int] = {None: -1, **{name: index for index, name in enumerate(levels)}}
     return f"{writer.bind(places)}.get({level}) == {met}"
 

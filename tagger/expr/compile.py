@@ -33,6 +33,7 @@ __all__ = [
     "plain_number",
     "reads_of",
     "referenced_names",
+    "uses_today",
 ]
 
 
@@ -99,7 +100,7 @@ def compile_expression(text: str, scope: Scope, expected: Type | None) -> Expres
         parts = nodes.children(tree) if is_and else (tree,)
         conditions = tuple(_condition(part, parsed, scope) for part in parts)
     return Expression(
-        text, tree.type, tree.optional, reads_of(tree), _uses_today(tree), code, evaluate, conditions, tree
+        text, tree.type, tree.optional, reads_of(tree), uses_today(tree), code, evaluate, conditions, tree
     )
 
 
@@ -115,10 +116,11 @@ def reads_of(tree: Node) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _uses_today(tree: Node) -> bool:
+def uses_today(tree: Node) -> bool:
+    """Whether a tree's value depends on the bank day of now."""
     if isinstance(tree, nodes.Today) or (isinstance(tree, nodes.Call) and FUNCTIONS[tree.function].needs_today):
         return True
-    return any(_uses_today(child) for child in nodes.children(tree))
+    return any(uses_today(child) for child in nodes.children(tree))
 
 
 def _condition(tree: Node, parsed: Parsed, scope: Scope) -> Condition:

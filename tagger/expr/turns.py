@@ -31,10 +31,14 @@ class DayTurns:
     Attributes:
         places: where in the environment their dates stand; nothing else is looked at.
         parts: one a place that reads `today`.
+        only_dated: without a date at all of these places nothing turns.
+        monthly: all turns are first days of months.
     """
 
     places: tuple[int, ...]
     parts: tuple[Turn, ...]
+    only_dated: bool
+    monthly: bool
 
     def next_day(self, environment: Any, day: int) -> int | None:
         """The first day after `day` on which an expression may say something else, None for never."""
@@ -45,7 +49,14 @@ def day_turns(trees: Iterable[Node]) -> DayTurns | None:
     """The turns of expressions; None when none of them reads `today`."""
     found = [part for tree in trees for part in _parts(tree)]
     places = {int(match[1]) for read, _ in found if read and (match := _PLACE.match(read.source.read))}
-    return DayTurns(tuple(sorted(places)), tuple(turn for _, turn in found)) if found else None
+    if not found:
+        return None
+    return DayTurns(
+        places=tuple(sorted(places)),
+        parts=tuple(turn for _, turn in found),
+        only_dated=all(read is not None for read, _ in found),
+        monthly=all(turn is _next_month for _, turn in found),
+    )
 
 
 def _parts(node: Node) -> Iterator[tuple[Read | None, Turn]]:

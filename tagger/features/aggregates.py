@@ -29,6 +29,7 @@ class DayAggregate(WindowedFeature):
     def __init__(self, stored: Stored, *, field: str | None, window: DayWindow) -> None:
         super().__init__(stored, window)
         self.field = field
+        self.previous = window.previous
         self._is_daily = window.kind == "days"
         self.bucket = None if self._is_daily else window.bucket
         self.leaves_after = window.count if self._is_daily else 1

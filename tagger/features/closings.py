@@ -24,6 +24,7 @@ class _OverClosings:
         self.name, self.definition, self.key = name, definition, key
         self.meaning = definition
         self._measure, self._window, self._calendar = measure, window, calendar
+        self.previous = window.previous
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         return False
@@ -56,10 +57,11 @@ class AverageBalance(_OverClosings):
 
 
 class ExtremeBalance(_OverClosings):
-    """The lowest or highest daily closing."""
+    """The lowest or highest daily closing; as time passes the lowest only rises, and the highest only falls."""
 
     def __init__(self, *, highest: bool, **definition: Any) -> None:
         super().__init__(**definition)
+        self.highest = highest
         self._choose = max if highest else min
 
     def value(self, state: CustomerState, moment: Moment) -> Any:

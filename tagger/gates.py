@@ -1,0 +1,144 @@
+"""Which rules passing time cannot move, whatever the features they read come to: behind a *gate* that is shut.
+
+`assets < line and lately >= line` stays false, whichever days leave the window of `lately`, while `assets` do not
+fall. Such a part is one that time never changes, or one that time only makes falser: a highest balance only falls
+by passing time, and a lowest one only rises. Events are not asked about here, because they bring an evaluation of
+all rules whose features they change. A gate may stand open for nothing, and is never shut for a rule that may
+move: this is sound only while no unknown is owed to warming, which callers see to.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tagger.expr import nodes
+from tagger.expr.compile import uses_today
+from tagger.expr.nodes import Call, Compare, Const, Node, Read
+from tagger.features.aggregates import DayAggregate
+from tagger.features.closings import Balance, ExtremeBalance
+from tagger.features.contract import Feature
+from tagger.features.lookups import ActiveRule, Attribute, LevelOf
+from tagger.features.top import Top
+from tagger.kinds.contract import Rule
+from tagger.kinds.grades import GradedRule
+from tagger.kinds.scorecard import Scorecard
+from tagger.kinds.signal import SignalRule
+from tagger.writer import RESTS, Writer, read_feature
+
+_UNTIMED = (Balance, Attribute, LevelOf, ActiveRule)
+# By comparison: how its left side must move to make it true.
+_RISING = {">": 1, ">=": 1, "<": -1, "<=": -1}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Python that is true where passing time may move a rule; both must be.
+
+    Attributes:
+        quick: reads what is at hand.
+        slow: measures days.
+    """
+
+    quick: str
+    slow: str
+
+
+def gate(writer: Writer, rule: Rule) -> Gate | None:
+    """A rule's gate, where `rules`, `state` and `occasion` are at hand; None for one that is never shut."""
+    if rule.terms.has_validity:
+        return None
+    state = f"(_s := rules.get({rule.terms.name!r}))"
+    if isinstance(rule, SignalRule):
+        if rule.after is not None:
+            return Gate(f"({state} is not None and (_s.watches or _s.open is not None))", "")
+        return _signal_gate(writer, rule, f"{state} is None or {RESTS}")
+    if isinstance(rule, GradedRule) and isinstance(rule.grading, Scorecard):
+        return _scorecard_gate(writer, rule, rule.grading, f"{state} is None")
+    return None
+
+
+def _signal_gate(writer: Writer, rule: SignalRule, rests: str) -> Gate | None:
+    features = rule.terms.features
+    quick, slow = [], []
+    for part in _conjuncts(rule.when.tree):
+        if _stays(part, features):
+            quick.append(f"{writer.tree(part, features)} is True")
+        elif _turns_falser(part, features):
+            slow.append(f"{writer.tree(part, features)} is True")
+    if not quick and not slow:
+        return None
+    # What does not rest is behind no gate: an episode may end, expire or be refreshed.
+    return Gate(_not_resting(rests, quick), _not_resting(rests, slow) if slow else "")
+
+
+def _not_resting(rests: str, parts: Sequence[str]) -> str:
+    return f"(not ({rests}) or ({' and '.join(parts) or 'True'}))"
+
+
+def _scorecard_gate(writer: Writer, rule: GradedRule, grading: Scorecard, rests: str) -> Gate | None:
+    """Without one of its attributes a scorecard has no total, and stays on no level."""
+    attributes = [read for part in grading.parts if (read := _attribute(part.by.tree, rule.terms.features))]
+    if not attributes or grading.grades.otherwise:
+        return None
+    known = " and ".join(f"{writer.tree(read, rule.terms.features)} is not None" for read in attributes)
+    return Gate(f"(not ({rests}) or ({known}))", "")
+
+
+def _attribute(node: Node, features: Sequence[Feature]) -> Read | None:
+    """The attribute without which an expression is unknown."""
+    if isinstance(node, Call) and node.function == "age":
+        node = node.arguments[0]
+    return node if isinstance(node, Read) and isinstance(read_feature(node, features)[0], Attribute) else None
+
+
+def _conjuncts(node: Node) -> Iterator[Node]:
+    """The parts that must all be true; `a < b < c` is two."""
+    if isinstance(node, nodes.Logic) and node.operator == "and":
+        for item in node.items:
+            yield from _conjuncts(item)
+    elif isinstance(node, Compare):
+        for place, operator in enumerate(node.operators):
+            yield replace(node, operands=node.operands[place : place + 2], operators=(operator,))
+    else:
+        yield node
+
+
+def _stays(node: Node, features: Sequence[Feature]) -> bool:
+    """Whether passing time leaves an expression as it is."""
+    if isinstance(node, Read):
+        return isinstance(read_feature(node, features)[0], _UNTIMED)
+    return not uses_today(node) and all(_stays(child, features) for child in nodes.children(node))
+
+
+def _turns_falser(node: Node, features: Sequence[Feature]) -> bool:
+    """Whether an expression that is not true will not become so as time passes."""
+    if not isinstance(node, Compare) or node.operators[0] not in _RISING:
+        return False
+    left, right = (_course(operand, features) for operand in node.operands)
+    if left is None or right is None:
+        return False
+    wanted = _RISING[node.operators[0]]
+    return left * wanted <= 0 and right * wanted >= 0
+
+
+def _course(node: Node, features: Sequence[Feature]) -> int | None:
+    """How an amount moves as time passes: 1 it only rises, −1 it only falls, 0 it stays; None for all else."""
+    if _stays(node, features):
+        return 0
+    if isinstance(node, Read):
+        return _course_of(*read_feature(node, features))
+    if isinstance(node, nodes.Arith) and node.operator == "*":
+        factors = sorted((node.left, node.right), key=lambda factor: isinstance(factor, Const))
+        if isinstance(factors[1], Const) and factors[1].number > 0:
+            return _course(factors[0], features)
+    return None
+
+
+def _course_of(feature: Feature | None, part: str) -> int | None:
+    if isinstance(feature, ExtremeBalance):
+        return -1 if feature.highest else 1
+    # What counts running days only loses some, one that has closed is exchanged for the next.
+    if isinstance(feature, DayAggregate):
+        return None if feature.field is not None or feature.previous else -1
+    if isinstance(feature, Top):
+        return -1 if part == f"[{Top.parts.index('count')}]" else None
+    return None
