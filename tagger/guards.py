@@ -11,15 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tagger.expr.compile import Expression, define
-from tagger.features.contract import Feature
 from tagger.kinds.contract import Context, Occasion, Rule, RuleTerms
 from tagger.kinds.grades import GradedRule
 from tagger.kinds.ladder import ByConditions, ByNumber
 from tagger.kinds.matrix import Matrix
-from tagger.kinds.scorecard import Part, Scorecard, total_points
+from tagger.kinds.scorecard import Scorecard, WholePoints
 from tagger.kinds.signal import SignalRule
 from tagger.state import CustomerState
-from tagger.writer import RESTS, Writer
+from tagger.writer import RESTS, Writer, cost
 
 Look = Callable[[CustomerState, Occasion, Context, int], int]
 """Evaluates the rules that an occasion may move; takes a bound on the next deadline and returns it, brought down
@@ -119,8 +118,7 @@ def _graded(writer: Writer, rule: GradedRule) -> str:
     if isinstance(grading, ByNumber) and grading.by is not None:
         same = _same_band(writer, grading, rule.levels, level, writer.expression(grading.by, features))
     elif isinstance(grading, Scorecard):
-        total = _total(writer, grading.parts, features)
-        same = _same_band(writer, grading.grades, rule.levels, level, total)
+        same = _same_total(writer, grading, rule, level)
     elif isinstance(grading, ByConditions):
         met = "-1"
         for index, condition in enumerate(grading.levels):
@@ -137,27 +135,55 @@ def _graded(writer: Writer, rule: GradedRule) -> str:
 
 def _same_band(writer: Writer, grading: ByNumber, levels: Sequence[str], level: str, measure: str) -> str:
     """That a number still lies where the level stood on begins, or hysteresis keeps it, and ends."""
+    bands = _bands(grading, levels, 1)
+    if bands is None:
+        return "False"
+    band = f"(_b := {writer.bind(bands)}.get(_l := {level})) is not None"
+    unknown = f"_l == {_unmet(grading, levels)!r}"
+    return f"{band} and ({unknown} if (_m := {measure}) is None else _b[0] <= _m < _b[1])"
+
+
+def _same_total(writer: Writer, grading: Scorecard, rule: GradedRule, level: str) -> str:
+    """The same of a total. What may be unknown is measured first: without it there is no total."""
+    features, grades = rule.terms.features, grading.grades
+    points = WholePoints(grading.parts)
+    bands = _bands(grades, rule.levels, points.scale)
+    if bands is None:
+        return "False"
+    unknown, measures = [], []
+    for place in sorted(range(len(grading.parts)), key=lambda one: cost(grading.parts[one].by.tree, features)):
+        by = grading.parts[place].by
+        if by.optional:
+            unknown.append(f"(_p{place} := {writer.expression(by, features)}) is None")
+    for place, part in enumerate(grading.parts):
+        measures.append(f"_p{place}" if part.by.optional else writer.expression(part.by, features))
+    band = f"(_b := {writer.bind(bands)}.get(_l := {level})) is not None"
+    same = f"_b[0] <= {writer.bind(points.total)}(({', '.join(measures)},)) < _b[1]"
+    if unknown:
+        same = f"_l == {_unmet(grades, rule.levels)!r} if {' or '.join(unknown)} else {same}"
+    return f"{band} and ({same})"
+
+
+def _unmet(grading: ByNumber, levels: Sequence[str]) -> str | None:
+    """The level met by something unknown."""
+    return levels[0] if grading.otherwise else None
+
+
+def _bands(grading: ByNumber, levels: Sequence[str], scale: int) -> dict[str | None, tuple[Any, Any]] | None:
+    """Where each level's numbers, times `scale`, begin and end; None where levels have no bands of their own."""
     if list(grading.cuts) != sorted(grading.cuts):
-        return "False"  # a level that starts below the one before it has no band of its own
+        return None  # a level starts below the one before it
     bands: dict[str | None, tuple[Any, Any]] = {}
     lowest, highest = float("-inf"), float("inf")
     for index, name in enumerate(levels):
         cut = grading.cut(index)
-        begins = lowest if cut is None else cut
+        begins = lowest if cut is None else cut * scale
         if cut is not None and grading.leave_below is not None:
-            begins = min(cut, grading.leave_below * cut)
-        bands[name] = (begins, grading.cuts[index + 1] if index + 1 < len(levels) else highest)
+            begins = min(cut, grading.leave_below * cut) * scale
+        bands[name] = (begins, grading.cuts[index + 1] * scale if index + 1 < len(levels) else highest)
     if not grading.otherwise:
-        bands[None] = (lowest, grading.cuts[0])
-    # Of something unknown the lowest level is met.
-    unknown = repr(levels[0] if grading.otherwise else None)
-    band = f"(_b := {writer.bind(bands)}.get(_l := {level})) is not None"
-    return f"{band} and (_l == {unknown} if (_m := {measure}) is None else _b[0] <= _m < _b[1])"
-
-
-def _total(writer: Writer, parts: Sequence[Part], features: Sequence[Feature]) -> str:
-    measures = ", ".join(writer.expression(part.by, features) for part in parts)
-    return f"{writer.bind(total_points)}({writer.bind(parts)}, ({measures},))"
+        bands[None] = (lowest, grading.cuts[0] * scale)
+    return bands
 
 
 def _same_place(writer: Writer, levels: Sequence[str], level: str, met: str) -> str:

@@ -4,13 +4,16 @@ by passing time.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from tagger.expr import nodes
 from tagger.expr.compile import Emitter, Expression
 from tagger.expr.nodes import Node, Read
 from tagger.expr.scope import Name
+from tagger.features.closings import AverageBalance, Balance, ExtremeBalance
 from tagger.features.contract import FIRST_NAME, Feature
-from tagger.features.lookups import ActiveRule, Derived, LevelOf
+from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
 
 _PLACE = re.compile(r"env\[(\d+)\](.*)")
 
@@ -72,19 +75,20 @@ class Writer:
             assert place is not None, name.read
             return self.read(features[int(place[1]) - FIRST_NAME]) + place[2]
 
-        self._emitter.read_name = read
-        return self._emitter.emit(tree)
+        outer, self._emitter.read_name = self._emitter.read_name, read
+        written = self._emitter.emit(cheapest_first(tree, features))
+        self._emitter.read_name = outer
+        return written
 
     def read(self, feature: Feature) -> str:
         """Python for a feature's value, measured where it was not yet."""
-        measured = f"{self.bind(feature.value)}(state, occasion)"
+        if not _is_volatile(feature):
+            self.reads[feature.meaning] = self.reads.get(feature.meaning, 0) + 1
         if isinstance(feature, Derived):
-            parts = ", ".join(self.read(part) for part in feature.features)
-            measured = f"{self.bind(feature.derive)}([{parts}], occasion)"
-        if _is_volatile(feature):
-            return measured
-        self.reads[feature.meaning] = self.reads.get(feature.meaning, 0) + 1
-        name = self._shared.get(feature.meaning)
+            measured = f"({self.expression(feature.expression, feature.features)})"
+        else:
+            measured = f"{self.bind(feature.value)}(state, occasion)"
+        name = None if _is_volatile(feature) else self._shared.get(feature.meaning)
         if name is None:
             return measured
         return f"({name} if {name} is not _unset else ({name} := {measured}))"
@@ -96,6 +100,29 @@ def read_feature(node: Read, features: Sequence[Feature]) -> tuple[Feature | Non
     if place is None or int(place[1]) < FIRST_NAME:
         return None, ""
     return features[int(place[1]) - FIRST_NAME], place[2]
+
+
+def cheapest_first(node: Node, features: Sequence[Feature]) -> Node:
+    """An expression of the same value, whose `and` and `or` look first at what takes least to measure."""
+    if isinstance(node, nodes.Logic):
+        items = [cheapest_first(item, features) for item in node.items]
+        return replace(node, items=tuple(sorted(items, key=lambda item: cost(item, features))))
+    return replace(node, item=cheapest_first(node.item, features)) if isinstance(node, nodes.Not) else node
+
+
+def cost(node: Node, features: Sequence[Feature]) -> int:
+    """What measuring an expression takes: 0 nothing to speak of, 1 a call or more, 2 a look at many days."""
+    if isinstance(node, Read):
+        return _cost_of(read_feature(node, features)[0])
+    return max((cost(child, features) for child in nodes.children(node)), default=0)
+
+
+def _cost_of(feature: Feature | None) -> int:
+    if isinstance(feature, Derived):
+        return max((1, *(_cost_of(part) for part in feature.features)))
+    if isinstance(feature, Attribute | Balance | LevelOf | ActiveRule):
+        return 0
+    return 2 if isinstance(feature, AverageBalance | ExtremeBalance) else 1
 
 
 def _is_volatile(feature: Feature) -> bool:

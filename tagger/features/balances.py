@@ -11,6 +11,7 @@ The opening balance of an account is what its earliest transaction by (`occurred
 
 from bisect import insort
 from collections.abc import Sequence
+from itertools import accumulate
 
 from schemas.journal import Transaction
 from tagger.dayvalues import add_before, begin_day, drop_before, entries_since, first_since
@@ -168,6 +169,15 @@ def closing_sum(series: Series, first: int, end: int) -> int:
     for day, net in entries_since(series, first + 1):
         result -= net * ((day if day < end else end) - first)
     return result
+
+
+def extreme_closing(series: Series, first: int, highest: bool) -> int:
+    """The highest or lowest closing of a series since the day `first`; its last movement lies in the window."""
+    if series.last <= first:
+        return series.total_fen
+    # Back from the balance now: what the days up to each one before have added.
+    added = accumulate([net for _, net in reversed(entries_since(series, first + 1))])
+    return series.total_fen - (min(0, *added) if highest else max(0, *added))
 
 
 def closings(parts: Sequence[Series], first: int, end: int) -> list[tuple[int, int]]:

@@ -8,7 +8,15 @@ from typing import Any
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from schemas.money import divide_half_away
-from tagger.features.balances import balance, closing_sum, closings, first_movement, last_movement, parts_of
+from tagger.features.balances import (
+    balance,
+    closing_sum,
+    closings,
+    extreme_closing,
+    first_movement,
+    last_movement,
+    parts_of,
+)
 from tagger.features.contract import Moment
 from tagger.features.windows import DayWindow
 from tagger.state import CustomerState
@@ -66,7 +74,10 @@ class ExtremeBalance(_OverClosings):
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         first, end = self._window.span(moment.today)
-        return self._choose(level for _, level in closings(parts_of(state, self._measure), first, end))
+        parts = parts_of(state, self._measure)
+        if len(parts) == 1 and parts[0].last < end:
+            return extreme_closing(parts[0], first, self.highest)
+        return self._choose(level for _, level in closings(parts, first, end))
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         first = self._window.span(evaluated_day)[0]

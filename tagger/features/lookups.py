@@ -124,6 +124,7 @@ class Derived(_Lookup):
     ) -> None:
         super().__init__(name, definition)
         self.meaning = f"{name} {definition}"  # its names are its pack's own
+        self.expression = expression
         self._evaluate = expression.evaluate
         self.turns = day_turns([expression.tree])
         self.features = tuple(features)

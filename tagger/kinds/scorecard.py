@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import lcm
 from typing import Any
 
 from schemas.tags import Printed
@@ -79,16 +80,30 @@ class Scorecard:
 
 def total_of(parts: Sequence[Part], environment: Environment) -> int | Fraction | None:
     """The sum of the parts' points, None if one is unknown."""
-    return total_points(parts, [part.by.evaluate(environment) for part in parts])
-
-
-def total_points(parts: Sequence[Part], measures: Sequence[Any]) -> int | Fraction | None:
-    """The sum of the points for what each part measured, None if one is unknown."""
     total: int | Fraction = 0
-    for part, measure in zip(parts, measures, strict=True):
-        if measure is None:
+    for part in parts:
+        score = part.score(environment)
+        if score is None:
             return None
-        bin_ = bisect_right(part.cuts, measure) - 1
-        if bin_ >= 0:
-            total += part.points[bin_]
+        total += score
     return total
+
+
+class WholePoints:
+    """Totals of known measures in whole numbers, which add up faster than fractions.
+
+    Attributes:
+        scale: what points are multiplied by.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.scale = lcm(*(Fraction(points).denominator for part in parts for points in part.points))
+        # Below the first bin there are no points.
+        self._parts = [(part.cuts, (0, *(int(points * self.scale) for points in part.points))) for part in parts]
+
+    def total(self, measures: Sequence[Any]) -> int:
+        """The parts' points, `scale` times."""
+        total = 0
+        for (cuts, points), measure in zip(self._parts, measures, strict=True):
+            total += points[bisect_right(cuts, measure)]
+        return total

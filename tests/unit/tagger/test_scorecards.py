@@ -1,8 +1,11 @@
 """Scorecards and matrices: points, totals, cells, edges, unknown, evidence; settings in place of numbers."""
 
+import pytest
 from builders import money, profile
 from casepacks import cases_hold
 from driver import run
+
+from tagger import reach
 
 STARS = """
 pack: p
@@ -172,3 +175,33 @@ cases:
       - {at: 2026-03-02 09:00, opened: steps, level: low}
       - {at: 2026-03-02 10:00, revoked: steps, level: low, reason: level}
 """)
+
+
+def test_points_with_fractions_are_told_apart_behind_a_guard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reach, "COMPILE_AFTER", 0)
+    pack = """
+    pack: p
+    rules:
+      card:
+        points:
+          held: {by: assets, weight: 0.5, bins: {0: 15, 1000: 40}}
+          old: {by: age(birth_date), bins: {0: 0}}
+        levels: {low: 0, mid: 15, high: 30}
+    """
+    result = run(
+        [
+            profile("2026-03-02 08:00", "p1", birth_date=726_000),
+            money("2026-03-02 09:00", 2000, "t1"),
+            money("2026-03-02 10:00", -1500, "t2"),
+            profile("2026-03-02 11:00", "p2"),
+        ],
+        pack,
+    )
+    assert [(change, level) for _, change, level in result.brief()] == [
+        ("opened", "card.low"),
+        ("revoked", "card.low"),
+        ("opened", "card.mid"),
+        ("revoked", "card.mid"),
+        ("opened", "card.low"),
+        ("revoked", "card.low"),
+    ]
