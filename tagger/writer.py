@@ -9,7 +9,7 @@ from typing import Any
 
 from tagger.expr import nodes
 from tagger.expr.compile import Emitter, Expression
-from tagger.expr.nodes import Node, Read
+from tagger.expr.nodes import Const, Node, Read
 from tagger.expr.scope import Name
 from tagger.features.closings import AverageBalance, Balance, ExtremeBalance
 from tagger.features.contract import FIRST_NAME, Feature
@@ -107,7 +107,22 @@ def cheapest_first(node: Node, features: Sequence[Feature]) -> Node:
     if isinstance(node, nodes.Logic):
         items = [cheapest_first(item, features) for item in node.items]
         return replace(node, items=tuple(sorted(items, key=lambda item: cost(item, features))))
-    return replace(node, item=cheapest_first(node.item, features)) if isinstance(node, nodes.Not) else node
+    if isinstance(node, nodes.Not):
+        return replace(node, item=cheapest_first(node.item, features))
+    return _in_whole_numbers(node) if isinstance(node, nodes.Compare) and len(node.operators) == 1 else node
+
+
+def _in_whole_numbers(node: nodes.Compare) -> nodes.Compare:
+    """`a >= b * 0.9` as `a * 10 >= b * 9`: the same, and no fractions."""
+    left, right = node.operands
+    product = right if isinstance(right, nodes.Arith) else None
+    share = None if product is None or product.operator != "*" else product.right
+    if product is None or not isinstance(share, Const) or share.number.denominator == 1:
+        return node
+    times = replace(share, value=share.number.denominator)
+    scaled = nodes.Arith(left.type, left.optional, left.text, left.column, "*", left, times)
+    whole = replace(product, right=replace(share, value=share.number.numerator))
+    return replace(node, operands=(scaled, whole))
 
 
 def cost(node: Node, features: Sequence[Feature]) -> int:

@@ -22,7 +22,8 @@ class DayAggregate(WindowedFeature):
         field: the summed field of the event's struct; None to count.
 
     Attributes:
-        bucket: the bucket of a day; None where each day is its own.
+        unit: what buckets are: `day`, `month`, `quarter`, `year` or `ever`.
+        bucket: the bucket of a day, the same for all of a unit; None where each day is its own.
         leaves_after: bank days until an event leaves the window at the least.
     """
 
@@ -31,6 +32,7 @@ class DayAggregate(WindowedFeature):
         self.field = field
         self.previous = window.previous
         self._is_daily = window.kind == "days"
+        self.unit = {"days": "day", "months": "month"}.get(window.kind, window.kind)
         self.bucket = None if self._is_daily else window.bucket
         self.leaves_after = window.count if self._is_daily else 1
 

@@ -164,6 +164,8 @@ def balance(state: CustomerState, measure: str) -> int:
 
 def closing_sum(series: Series, first: int, end: int) -> int:
     """Sum of the closings of the days from `first` up to, not including, `end`."""
+    if series.first >= end:
+        return series.base_fen * (end - first)
     # Closing of the last day over all days, less each flow over the days before its own.
     result = series.total_fen * (end - first)
     for day, net in entries_since(series, first + 1):

@@ -24,9 +24,13 @@ _HEAD = """def update(state, event, day, moment):
 
 def compile_updates(features: Iterable[tuple[Feature, int]]) -> tuple[str, Update]:
     """The function for features of one kind of event, each with its bit, and its source."""
+    features = list(features)
+    summed = [(feature, bit) for feature, bit in features if isinstance(feature, DayAggregate)]
     constants: dict[str, Any] = {}
     lines = [_HEAD]
-    summed = [(feature, bit) for feature, bit in features if isinstance(feature, DayAggregate)]
+    for unit, bucket in {feature.unit: feature.bucket for feature, _ in summed if feature.bucket}.items():
+        constants[f"_{unit}_of"] = bucket
+        lines.append(f"    {unit} = _{unit}_of(day)\n")
     filtered = groupby(sorted(summed, key=_filter), key=_filter)
     for number, (meaning, group) in enumerate(filtered):
         added = list(group)
@@ -39,9 +43,14 @@ def compile_updates(features: Iterable[tuple[Feature, int]]) -> tuple[str, Updat
             lines += [indent + line for line in _adding(feature, bit, constants)]
     for other, bit in features:
         if not isinstance(other, DayAggregate):
+            matches = f"_update{bit}(state, event, day, moment)"
+            # Asked here too, which spares a call for an event that is none of the feature's.
+            where = getattr(other, "where", None)
+            if where is not None:
+                constants[f"_where_of{bit}"] = where
+                matches = f"_where_of{bit}(event) is True and {matches}"
             constants[f"_update{bit}"] = other.update
-            lines += [f"    # {other.name}\n", f"    if _update{bit}(state, event, day, moment):\n"]
-            lines.append(f"        changed |= {bit}\n")
+            lines += [f"    # {other.name}\n", f"    if {matches}:\n        changed |= {bit}\n"]
     code = "".join([*lines, "    return changed\n"])
     return code, define(code, "update", constants)
 
@@ -52,21 +61,18 @@ def _filter(item: tuple[DayAggregate, int]) -> str:
 
 def _adding(feature: DayAggregate, bit: int, constants: dict[str, Any]) -> list[str]:
     constants[f"_add{bit}"] = feature.add
-    bucket, amount = "day", "1" if feature.field is None else f"event.{feature.field}"
-    lines = [f"# {feature.name}\n"]
-    if feature.bucket is not None:
-        constants[f"_bucket{bit}"] = feature.bucket
-        lines.append(f"bucket = _bucket{bit}(day)\n")
-        bucket = "bucket"
+    amount = "1" if feature.field is None else f"event.{feature.field}"
+    lines = [f"# {feature.name}\n", f"held = aggregates.get({feature.key})\n"]
+    test = f"held is not None and held.last == {feature.unit}"
+    if feature.field is not None:
+        lines += [f"amount = {amount}\n", "if amount is None:\n", "    pass\n"]
+        amount = "amount"
     return [
         *lines,
-        f"held, amount = aggregates.get({feature.key}), {amount}\n",
-        "if amount is None:\n",
-        "    pass\n",
-        f"elif held is not None and held.last == {bucket}:\n",
-        "    held.value += amount\n",
-        "    held.total += amount\n",
+        f"{'if' if feature.field is None else 'elif'} {test}:\n",
+        f"    held.value += {amount}\n",
+        f"    held.total += {amount}\n",
         f"    changed |= {bit}\n",
-        f"elif _add{bit}(state, held, {bucket}, amount, moment.today):\n",
+        f"elif _add{bit}(state, held, {feature.unit}, {amount}, moment.today):\n",
         f"    changed |= {bit}\n",
     ]
