@@ -1,5 +1,6 @@
 """Which rules an event reaches, and which deadlines lie between two events of one batch."""
 
+import pytest
 from builders import app, at, money, ticks
 from driver import run
 
@@ -116,3 +117,15 @@ def test_each_window_turns_on_its_own_day_without_another_event() -> None:
         "since": [("opened", "2026-03-05 00:00:00")],
         "hours": [("opened", "2026-03-02 11:00:00"), ("revoked", "2026-03-03 17:00:00")],
     }
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_windows_of_several_periods_keep_their_own_buckets(turned: bool) -> None:
+    windows = {"m": "month", "two": "2mo", "q": "quarter", "y": "year", "all": "ever", "d": "3d"}
+    names = sorted(windows, reverse=turned)
+    features = "\n".join(f"  {name}: {{count: transactions, over: {windows[name]}}}" for name in names)
+    days = ("2026-01-05", "2026-03-30", "2026-04-01")
+    records = [money(f"{day} 12:00", 10, f"t{number}") for number, day in enumerate(days)]
+    pack = f"pack: p\nfeatures:\n{features}\nrules: {{any: {{when: {' + '.join(names)} > 99}}}}"
+    values = run(records, pack).measure(at("2026-04-01 13:00"))
+    assert [values[f"p.{name}"] for name in ("m", "two", "q", "y", "all", "d")] == ["1", "2", "1", "3", "3", "2"]
