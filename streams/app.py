@@ -84,7 +84,7 @@ def build_app(stage: Stage, settings: Settings, fail: Fail) -> StageApp:
         agent_supervisor=CrashingSupervisor,
     )
     app.ownership = Ownership(stage, settings, fail)
-    app.transport = BatchTransport(urls, app, app.ownership)
+    app.transport = BatchTransport(urls, app, app.ownership, settings.gather_ms)
     topic = app.topic(*stage.topics, schema=FetchSchema(), acks=False, allow_empty=True)
     app.agent(topic, name=f"{stage.name}.deliver")(_deliver(app, fail))
     return app

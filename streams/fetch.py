@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 FETCH_WAIT_MS = 100
 """How long a broker holds a fetch that finds nothing. One fetch a broker is under way at a time, so this is what a
 partition that becomes ready waits while its neighbours are quiet; Faust's 1,500 ms would show in every tail."""
+GATHER_BYTES = 1_000_000
+"""So much new input ends ingest's wait for more. The brokers gather, so that neither a fetch nor a transaction is
+spent on the few records since the last; what ingest commits at once, decide reads at once."""
 _RETRY_SECONDS = 0.5
 
 
@@ -63,6 +66,8 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         consumer._isolation_level = "read_committed"
         consumer._auto_offset_reset = "none"
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        if transport.ownership.stage.name == "ingest" and transport.gather_ms:
+            consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = GATHER_BYTES, transport.gather_ms
         # Sticky keeps what can be kept at a rebalance. aiokafka's keeps its memory on the class, so that each
         # consumer of a process needs its own. (Without tables Faust silently takes round robin.)
         self._assignor = type("StickyAssignor", (StickyPartitionAssignor,), {})
@@ -267,10 +272,11 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
 
 
 class BatchTransport(driver.Transport):  # type: ignore[misc]
-    """Give it to a Faust app: `app.transport = BatchTransport(urls, app, ownership)`."""
+    """Give it to a Faust app: `app.transport = BatchTransport(urls, app, ownership, settings.gather_ms)`."""
 
     Consumer = BatchConsumer
 
-    def __init__(self, urls: list[Any], app: Any, ownership: Ownership) -> None:
+    def __init__(self, urls: list[Any], app: Any, ownership: Ownership, gather_ms: int) -> None:
         self.ownership = ownership
+        self.gather_ms = gather_ms
         super().__init__(urls, app)

@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from streams import failpoints, vitals
 from streams.clients import UnreachableError
+from streams.rest import Rest
 from streams.settings import Settings
 from streams.unit import FencedError, OutcomeUnknownError
 
@@ -119,6 +120,7 @@ class Lane:
         self._stage = stage
         self._intake = intake
         self._tick_seconds = settings.tick_seconds
+        self._rest = Rest(stage.name, settings)
         self._fail = fail
         self._fenced = fenced
         self._epoch = 0
@@ -259,9 +261,11 @@ class Lane:
                 if fetch is None:
                     await task.idle(caught_up)
                 else:
+                    began = time.monotonic()
                     with self.vitals.at_work():
                         await task.process(fetch)
                     self._position = self.vitals.done = fetch.end
+                    self._rest.worked(began, time.monotonic())
         finally:
             self._position, self._flowing = None, False
             self._waiting.clear()
@@ -284,16 +288,19 @@ class Lane:
         self._at_rest.set()
         try:
             while True:
+                patience = self._tick_seconds
                 if self._waiting and not self._suspended:
-                    fetch = self._waiting.popleft()
-                    self._intake.wake()
-                    return fetch
+                    patience = self._rest.left(self._waiting[0], time.monotonic())
+                    if not patience:
+                        fetch = self._waiting.popleft()
+                        self._intake.wake()
+                        return fetch
                 self._news.clear()
                 try:
-                    async with asyncio.timeout(self._tick_seconds):
+                    async with asyncio.timeout(patience):
                         await self._news.wait()
                 except TimeoutError:
-                    if not self._suspended:
+                    if not self._waiting and not self._suspended:
                         return None
         finally:
             self._at_rest.clear()

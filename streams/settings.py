@@ -66,6 +66,12 @@ class Settings(BaseSettings):
     batch_records: int = Field(20_000, ge=1, description="Records in one transaction at most.")
     batch_bytes: int = Field(8_000_000, ge=1024, description="Bytes in one transaction at most.")
     fetch_bytes: int = Field(8_000_000, ge=1024, description="Bytes fetched from a partition at a time.")
+    gather_ms: int = Field(
+        100, ge=0, le=1000, description="How long `ingest` waits for more input before a transaction, at most."
+    )
+    view_rest_seconds: float = Field(
+        5.0, ge=0, description="How long `project` lets a busy partition of the view rest, at most; 0 never."
+    )
     max_record_bytes: int = Field(
         1_000_000, ge=1024, description="Largest state or tag record; the brokers' limit less its framing."
     )

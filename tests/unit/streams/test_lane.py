@@ -92,7 +92,12 @@ class Setting:
         self.stage = StubStage()
         self.intake = StubIntake()
         self.failures: list[BaseException] = []
-        self.owners = Ownership(self.stage, Settings(tick_seconds=0.02), self.failures.append)  # type: ignore[arg-type]
+        self.limit()
+
+    def limit(self, **limits: float) -> None:
+        """Begin with other settings."""
+        settings = Settings(tick_seconds=0.02, **limits)  # type: ignore[arg-type]
+        self.owners = Ownership(self.stage, settings, self.failures.append)  # type: ignore[arg-type]
         self.owners.attach(self.intake)
 
     async def own(self, claim: Claim = FIRST, *tps: TopicPartition) -> None:
@@ -145,6 +150,27 @@ async def test_a_lane_asks_for_no_more_than_it_may_hold(setting: Setting) -> Non
     free.set()
     await until(lambda: setting.stage.done == [0, 1])
     assert setting.owners.wants_more(TP)
+
+
+async def test_a_lane_at_rest_leaves_a_fetch_waiting_unless_it_is_behind(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.rest.SHARES", {"decide": 1e9})  # the first fetch is followed by the longest rest
+    setting.limit(view_rest_seconds=3600, batch_records=3)
+    await setting.own()
+    setting.deliver(0, 1)
+    await until(lambda: setting.stage.done == [0])
+    setting.deliver(1, 2)
+    ticks = len(setting.stage.idles)
+    await asyncio.sleep(0.1)  # five ticks
+    assert setting.stage.done == [0]
+    assert len(setting.stage.idles) == ticks, "what waits is no idleness"
+    assert not setting.owners.wants_more(TP)
+
+    await setting.own(Claim("me", 2))  # a revoke waits for no rest
+    assert setting.stage.taken == 1
+    setting.deliver(1, 4)  # as much as a transaction takes
+    await until(lambda: setting.stage.done == [0, 1, 2, 3])
 
 
 async def test_a_fetch_from_before_the_last_seek_is_dropped(setting: Setting) -> None:
