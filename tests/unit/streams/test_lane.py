@@ -173,6 +173,18 @@ async def test_a_lane_at_rest_leaves_a_fetch_waiting_unless_it_is_behind(
     await until(lambda: setting.stage.done == [0, 1, 2, 3])
 
 
+async def test_a_rest_that_is_over_ends_in_work(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.rest.SHARES", {"decide": 1e9})
+    setting.limit(view_rest_seconds=0.05)
+    await setting.own()
+    setting.deliver(0, 1)
+    await until(lambda: setting.stage.done == [0])
+    setting.deliver(1, 2)
+    ticks = len(setting.stage.idles)
+    await until(lambda: setting.stage.done == [0, 1])
+    assert len(setting.stage.idles) == ticks
+
+
 async def test_a_fetch_from_before_the_last_seek_is_dropped(setting: Setting) -> None:
     await setting.own()
     await setting.own(Claim("me", 2))
