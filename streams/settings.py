@@ -70,7 +70,7 @@ class Settings(BaseSettings):
         100, ge=0, le=1000, description="How long `ingest` waits for more input before a transaction, at most."
     )
     view_rest_seconds: float = Field(
-        5.0, ge=0, le=60, description="How long `project` lets a busy partition of the view rest, at most; 0 never."
+        2.0, ge=0, le=60, description="How long `project` lets a busy partition rest, at most; 0 never."
     )
     max_record_bytes: int = Field(
         1_000_000, ge=1024, description="Largest state or tag record; the brokers' limit less its framing."

@@ -156,7 +156,7 @@ async def test_a_lane_at_rest_leaves_a_fetch_waiting_unless_it_is_behind(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streams.rest.SHARES", {"decide": 1e9})  # the first fetch is followed by the longest rest
-    setting.limit(view_rest_seconds=3600, batch_records=3)
+    setting.limit(view_rest_seconds=60, batch_records=3)
     await setting.own()
     setting.deliver(0, 1)
     await until(lambda: setting.stage.done == [0])
