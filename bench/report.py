@@ -1,13 +1,12 @@
 """The figures of one run: as JSON for machines, as a page for people."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from bench.measure import Speed
+from bench.pages import day_and_time, machine_rows, write_report
 
 TITLES = {
     "ingest": "ingest alone, input to journal",
@@ -111,18 +110,14 @@ class Report:
 
     def write(self, folder: Path) -> None:
         """Write `<time>.json` and `<time>.md`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        name = datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%dT%H%MZ")
-        (folder / f"{name}.json").write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
-        (folder / f"{name}.md").write_text(self.page(), encoding="utf-8")
+        write_report(folder, self.began, self.as_json(), self.page())
 
     def page(self) -> str:
         """The report in Markdown."""
-        at = datetime.fromtimestamp(self.began, UTC).strftime("%Y-%m-%d %H:%M UTC")
         size = ", ".join(f"{count:,} {what}" for what, count in self.size.items())
         return "\n".join(
             [
-                f"# Benchmark of {at}",
+                f"# Benchmark of {day_and_time(self.began)}",
                 "",
                 f"One run, one broker, one job: {size}. One process with one processing thread a row; CPU is that "
                 "process's, user and system, without the broker.",
@@ -135,7 +130,7 @@ class Report:
                 "",
                 "| machine | |",
                 "|---|---|",
-                *[f"| {name} | {text} |" for name, text in self.machine.items()],
+                *machine_rows(self.machine),
                 "",
             ]
         )
