@@ -57,10 +57,11 @@ async def feed(bootstrap: str, bank: Bank, events: int, topics: Sequence[str]) -
         while left:
             records = list(bank.records(min(left, _CHUNK)))
             left -= len(records)
-            await asyncio.gather(*[_send(producer, topic, records) for topic in topics])
+            await asyncio.gather(*[send(producer, topic, records) for topic in topics])
 
 
-async def _send(producer: AIOKafkaProducer, topic: str, records: Iterable[Record]) -> None:
+async def send(producer: AIOKafkaProducer, topic: str, records: Iterable[Record]) -> None:
+    """Append records, as few batches a partition as hold them, and wait until all are acknowledged."""
     sends = []
     builders = [producer.create_batch() for _ in range(PARTITIONS)]
     for record in records:
@@ -96,7 +97,7 @@ async def feed_at(
             if waiting and (sending is None or sending.done()):
                 if sending is not None:
                     sending.result()
-                sending, waiting = asyncio.create_task(_send(producer, topic, waiting)), []
+                sending, waiting = asyncio.create_task(send(producer, topic, waiting)), []
             await asyncio.sleep(_PACE_SECONDS)
         if sending is not None:
             await sending

@@ -29,10 +29,10 @@ _FULL_FEN = 20_000_00
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One input record; `partition` is where Kafka's own partitioner puts `key`, the customer's id."""
+    """One record; `partition` is where Kafka's own partitioner puts `key`, the customer's id (none: a tick)."""
 
     partition: int
-    key: bytes
+    key: bytes | None
     value: bytes
 
 

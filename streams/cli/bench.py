@@ -30,13 +30,19 @@ ROOT = Path(__file__).resolve().parents[2]
     type=click.FloatRange(1),
     default=20.0,
     show_default=True,
-    help="How long events come at half the pipeline's rate, for latency.",
+    help="How long events come at half the pipeline's rate, for latency; how long before and after --midnight.",
 )
 @click.option(
     "--restore",
     metavar="N",
     type=click.IntRange(1),
     help="Measure only this: a worker's restore of so many customers.",
+)
+@click.option(
+    "--midnight",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Measure only this: a midnight at which so many customers have a deadline, while events of others come.",
 )
 @click.option(
     "--results",
@@ -51,6 +57,7 @@ def bench(
     usual_events: int,
     live_seconds: float,
     restore: int | None,
+    midnight: int | None,
     results: Path | None,
 ) -> None:
     """Measure this machine: each stage, the whole pipeline, and the same job done in two other ways.
@@ -64,7 +71,7 @@ def bench(
         )
     sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
     run = importlib.import_module("bench.run")
-    restoring = importlib.import_module("bench.restore")
+    alone = {name: importlib.import_module(f"bench.{name}") for name in ("restore", "midnight")}
     parts = importlib.import_module("parts")
     measure = importlib.import_module("bench.measure")
     folder = results or ROOT / "bench" / "results"
@@ -74,7 +81,9 @@ def bench(
 
     try:
         if restore is not None:
-            report = restoring.run_restore(restore, folder, say)
+            report = alone["restore"].run_restore(restore, folder, say)
+        elif midnight is not None:
+            report = alone["midnight"].run_midnight(midnight, live_seconds, folder, say)
         else:
             report = run.run_bench(run.Size(events, customers, usual_events, live_seconds), folder, say)
     except parts.MissingPartError as error:

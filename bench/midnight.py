@@ -1,0 +1,224 @@
+"""A midnight at which every idle customer has a deadline, while the events of others keep coming.
+
+The states stand in the changelog before the worker starts (see `bench.changelog`), and the journal is written here
+in place of ingest: `bench.midnight_feed` says how, `bench.midnight_watch` how the worker's work is measured.
+"""
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+
+import msgspec
+from kafka_broker import KafkaBroker
+
+from bench.changelog import MODELS, fold_made_up_bank, write_changelog
+from bench.job import PARTITIONS
+from bench.machine import describe_machine, load_average
+from bench.measure import Progress, StuckError, cpu_seconds, peak_bytes
+from bench.midnight_feed import OTHERS, RATE, Feed, other
+from bench.midnight_report import MidnightReport, Others
+from bench.midnight_watch import Watch
+from bench.workers import ROOT, BenchError, wait_for_event, worker_of
+from schemas.journal import Tick
+from streams import topics as contract
+from streams.child import Child
+from streams.clients import read_topic
+from streams.settings import Settings
+from tagger.partition import Partition
+from tagger.plain_fold import Folding
+from tagger.state import decode_due
+
+_WARM_UP_SECONDS = 5.0
+_TAKE_OVER_SECONDS = 600.0
+_PATIENCE_SECONDS = 300.0
+_POLL_SECONDS = 0.02
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Eve:
+    """The made-up bank shortly before a midnight, and those of its customers who have a deadline at it."""
+
+    bank: Partition
+    models: list[str]
+    begin_ms: int
+    midnight_ms: int
+
+    def copies(self, customers: int) -> Iterator[tuple[bytes, bytes]]:
+        """Idle customers, and those who will have events."""
+        states = cycle([self.bank.customers[model] for model in self.models])
+        for number in range(customers):
+            yield f"R{number:08}".encode(), next(states)
+        for number in range(OTHERS):
+            yield other(number), next(states)
+
+    def tags(self, ticks: list[Tick], customers: int) -> int:
+        """How many tags the ticks bring about for idle customers; the bank moves on with them."""
+        whose: list[str] = []
+        folding = Folding(self.bank, lambda tag: whose.append(msgspec.json.decode(tag)["customer_id"]))
+        for tick in ticks:
+            folding.take(tick)
+        folding.finish()
+        of_model = Counter(whose)
+        return sum(of_model[model] for _, model in zip(range(customers), cycle(self.models), strict=False))
+
+
+def run_midnight(customers: int, seconds: float, results: Path, say: Say) -> MidnightReport:
+    """Measure a midnight, and write the report into the folder `results`.
+
+    Args:
+        customers: idle ones, each with a deadline at the midnight.
+        seconds: how long others' events are measured before it, and after it.
+
+    Raises:
+        BenchError, StuckError: the worker did not do the work.
+        MissingPartError: no Java or Maven here.
+    """
+    logging.getLogger("aiokafka").setLevel(logging.ERROR)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagger-bench-")))
+        kafka = stack.enter_context(KafkaBroker(heap="1g"))
+        settings = Settings(
+            bootstrap=kafka.bootstrap,
+            app="bench-midnight",
+            topic_prefix="midnight.",
+            rules=ROOT / "rules",
+            partitions=PARTITIONS,
+            clock="events",
+            push_recorded=True,
+        )
+        report = asyncio.run(_measure(settings, customers, seconds, folder, say))
+    report.write(results)
+    return report
+
+
+async def _measure(settings: Settings, customers: int, seconds: float, folder: Path, say: Say) -> MidnightReport:
+    load = load_average()
+    await contract.create(settings)
+    say("folding a made-up bank")
+    eve = _eve_of(await fold_made_up_bank(settings), settings, seconds)
+    say(f"writing {customers:,} customers")
+    await write_changelog(settings, eve.copies(customers), eve.bank.meta)
+    say("restoring")
+    began = time.time()
+    feed = Feed(settings, eve.begin_ms, eve.midnight_ms)
+    watch = Watch(settings, customers, eve.midnight_ms, feed.waiting)
+    with worker_of(settings, "decide", folder) as child:
+        await wait_for_event(child, "taken over", PARTITIONS, _TAKE_OVER_SECONDS)
+        async with watch:
+            night = _Night(child, feed, watch)
+            await night.run(settings, seconds, say)
+        peak = peak_bytes(child.pid)
+    assert feed.midnight_at is not None
+    assert watch.finished_at is not None
+    return MidnightReport(
+        began=began,
+        customers=customers,
+        models=MODELS,
+        due_models=len(eve.models),
+        partitions=PARTITIONS,
+        rate=RATE,
+        tags=await _check_tags(settings, eve.tags(feed.ticks, customers)),
+        seconds=watch.finished_at - feed.midnight_at,
+        cpu_seconds=night.cpu_seconds,
+        idle_cpu_share=night.idle_cpu_share,
+        others=_phases(watch, night.measured_from, feed.midnight_at),
+        transactions=watch.transactions,
+        peak_bytes=peak,
+        machine=describe_machine() | {"load before and after": f"{load} / {load_average()}"},
+    )
+
+
+def _eve_of(bank: Partition, settings: Settings, seconds: float) -> _Eve:
+    """Let time pass to shortly before a midnight, and see who has a deadline at it."""
+    assert bank.meta.clock_ms is not None
+    calendar = bank.calendar
+    # a whole day without events, so that nothing is left over from the bank's last one
+    midnight_ms = calendar.start_ms(calendar.day_of(bank.meta.clock_ms) + 2)
+    begin_ms = midnight_ms - int((_WARM_UP_SECONDS + seconds) * 1000)
+    folding = Folding(bank)
+    for topic in settings.clock_topics:
+        folding.take(Tick(topic=topic, partition=0, of=1, time_ms=begin_ms))
+    folding.finish()
+    models = [name for name, state in bank.customers.items() if decode_due(state) == midnight_ms]
+    return _Eve(bank, models, begin_ms, midnight_ms)
+
+
+class _Night:
+    """The worker from the first event on until it has come to rest after midnight."""
+
+    def __init__(self, child: Child, feed: Feed, watch: Watch) -> None:
+        self._child, self._feed, self._watch = child, feed, watch
+        self._tasks: list[asyncio.Task[None]] = []
+        self.measured_from = 0.0
+        self.cpu_seconds = 0.0
+        self.idle_cpu_share = 0.0
+
+    async def run(self, settings: Settings, seconds: float, say: Say) -> None:
+        child, feed, watch = self._child, self._feed, self._watch
+        say(f"{RATE} events a second of {OTHERS:,} others")
+        feeding, reading = asyncio.create_task(feed.run()), asyncio.create_task(watch.run())
+        self._tasks = [feeding, reading]
+        await asyncio.sleep(_WARM_UP_SECONDS)
+        self.measured_from, cpu = time.monotonic(), cpu_seconds(child.pid)
+        await self._until(lambda: feed.midnight_at is not None)
+        midnight_cpu = cpu_seconds(child.pid)
+        self.idle_cpu_share = (midnight_cpu - cpu) / (time.monotonic() - self.measured_from)
+        say("midnight")
+        await self._until(lambda: watch.finished_at is not None)
+        self.cpu_seconds = cpu_seconds(child.pid) - midnight_cpu
+        await asyncio.sleep(seconds)
+        feed.stop()
+        await feeding
+        self._tasks = [reading]
+        async with Progress(settings.bootstrap) as progress:
+            ends = await progress.ends(settings.topic(contract.JOURNAL))
+        await self._until(
+            lambda: (
+                not feed.waiting.count and all(watch.positions[tp.partition] >= end for tp, end in ends.items())
+            )
+        )
+        reading.cancel()
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        moved_at, before = time.monotonic(), None
+        while not is_so():
+            for task in self._tasks:
+                if task.done():
+                    task.result()
+            now = (self._watch.left, self._watch.transactions.count)
+            if now != before:
+                moved_at, before = time.monotonic(), now
+            if not self._child.running or time.monotonic() - moved_at > _PATIENCE_SECONDS:
+                raise StuckError(f"expected the worker to go on, {now[0]} left:\n{self._child.log_tail()}")
+            await asyncio.sleep(_POLL_SECONDS)
+
+
+def _phases(watch: Watch, measured_from: float, midnight_at: float) -> dict[str, Others]:
+    finished_at = watch.finished_at
+    assert finished_at is not None
+    return {
+        "before": Others.of([took for at, took in watch.latencies if measured_from <= at < midnight_at]),
+        "while deadlines are worked off": Others.of(
+            [took for at, took in watch.latencies if midnight_at <= at < finished_at]
+        ),
+        "after": Others.of([took for at, took in watch.latencies if at >= finished_at]),
+    }
+
+
+async def _check_tags(settings: Settings, expected: int) -> int:
+    """Count the committed tags of the idle customers."""
+    topic = settings.topic(contract.TAGS)
+    keys = [record.key or b"" async for record in read_topic(settings, topic, whole=True)]
+    found = sum(key.startswith(b"R") for key in keys)
+    if found != expected:
+        raise BenchError(f"expected {expected} tags of idle customers, found {found}")
+    return found
