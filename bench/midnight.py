@@ -36,6 +36,8 @@ from tagger.plain_fold import Folding
 from tagger.state import decode_due
 
 _WARM_UP_SECONDS = 5.0
+_GAP_SECONDS = 5.0
+"""What is appended so shortly before midnight may still be on its way then, and counts as appended after it."""
 _TAKE_OVER_SECONDS = 600.0
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.02
@@ -113,6 +115,7 @@ async def _measure(settings: Settings, customers: int, seconds: float, folder: P
     watch = Watch(settings, customers, eve.midnight_ms, feed.waiting)
     with worker_of(settings, "decide", folder) as child:
         await wait_for_event(child, "taken over", PARTITIONS, _TAKE_OVER_SECONDS)
+        restored = peak_bytes(child.pid)
         async with watch:
             night = _Night(child, feed, watch)
             await night.run(settings, seconds, say)
@@ -130,8 +133,10 @@ async def _measure(settings: Settings, customers: int, seconds: float, folder: P
         seconds=watch.finished_at - feed.midnight_at,
         cpu_seconds=night.cpu_seconds,
         idle_cpu_share=night.idle_cpu_share,
-        others=_phases(watch, night.measured_from, feed.midnight_at),
+        behind_seconds=night.caught_up_at - watch.finished_at,
+        others=night.others(),
         transactions=watch.transactions,
+        restored_bytes=restored,
         peak_bytes=peak,
         machine=describe_machine() | {"load before and after": f"{load} / {load_average()}"},
     )
@@ -143,7 +148,7 @@ def _eve_of(bank: Partition, settings: Settings, seconds: float) -> _Eve:
     calendar = bank.calendar
     # a whole day without events, so that nothing is left over from the bank's last one
     midnight_ms = calendar.start_ms(calendar.day_of(bank.meta.clock_ms) + 2)
-    begin_ms = midnight_ms - int((_WARM_UP_SECONDS + seconds) * 1000)
+    begin_ms = midnight_ms - int((_WARM_UP_SECONDS + seconds + _GAP_SECONDS) * 1000)
     folding = Folding(bank)
     for topic in settings.clock_topics:
         folding.take(Tick(topic=topic, partition=0, of=1, time_ms=begin_ms))
@@ -158,7 +163,7 @@ class _Night:
     def __init__(self, child: Child, feed: Feed, watch: Watch) -> None:
         self._child, self._feed, self._watch = child, feed, watch
         self._tasks: list[asyncio.Task[None]] = []
-        self.measured_from = 0.0
+        self._measured_from = self.caught_up_at = 0.0
         self.cpu_seconds = 0.0
         self.idle_cpu_share = 0.0
 
@@ -168,13 +173,16 @@ class _Night:
         feeding, reading = asyncio.create_task(feed.run()), asyncio.create_task(watch.run())
         self._tasks = [feeding, reading]
         await asyncio.sleep(_WARM_UP_SECONDS)
-        self.measured_from, cpu = time.monotonic(), cpu_seconds(child.pid)
+        self._measured_from, cpu = time.monotonic(), cpu_seconds(child.pid)
         await self._until(lambda: feed.midnight_at is not None)
         midnight_cpu = cpu_seconds(child.pid)
-        self.idle_cpu_share = (midnight_cpu - cpu) / (time.monotonic() - self.measured_from)
+        self.idle_cpu_share = (midnight_cpu - cpu) / (time.monotonic() - self._measured_from)
         say("midnight")
         await self._until(lambda: watch.finished_at is not None)
         self.cpu_seconds = cpu_seconds(child.pid) - midnight_cpu
+        say("catching up")
+        await self._until(lambda: feed.waiting.since() > (watch.finished_at or 0.0))
+        self.caught_up_at = time.monotonic()
         await asyncio.sleep(seconds)
         feed.stop()
         await feeding
@@ -188,6 +196,21 @@ class _Night:
         )
         reading.cancel()
 
+    def others(self) -> dict[str, Others]:
+        """How long the others' events took, by when they were appended."""
+        assert self._feed.midnight_at is not None
+        begin, end = self._feed.midnight_at - _GAP_SECONDS, self.caught_up_at
+        phases: dict[str, list[float]] = {"before": [], "from midnight until caught up": [], "after": []}
+        before, meanwhile, after = phases.values()
+        for appended_at, took in self._watch.latencies:
+            if appended_at >= end:
+                after.append(took)
+            elif appended_at >= begin:
+                meanwhile.append(took)
+            elif appended_at >= self._measured_from:
+                before.append(took)
+        return {phase: Others.of(seconds) for phase, seconds in phases.items()}
+
     async def _until(self, is_so: Callable[[], bool]) -> None:
         moved_at, before = time.monotonic(), None
         while not is_so():
@@ -200,18 +223,6 @@ class _Night:
             if not self._child.running or time.monotonic() - moved_at > _PATIENCE_SECONDS:
                 raise StuckError(f"expected the worker to go on, {now[0]} left:\n{self._child.log_tail()}")
             await asyncio.sleep(_POLL_SECONDS)
-
-
-def _phases(watch: Watch, measured_from: float, midnight_at: float) -> dict[str, Others]:
-    finished_at = watch.finished_at
-    assert finished_at is not None
-    return {
-        "before": Others.of([took for at, took in watch.latencies if measured_from <= at < midnight_at]),
-        "while deadlines are worked off": Others.of(
-            [took for at, took in watch.latencies if midnight_at <= at < finished_at]
-        ),
-        "after": Others.of([took for at, took in watch.latencies if at >= finished_at]),
-    }
 
 
 async def _check_tags(settings: Settings, expected: int) -> int:

@@ -1,6 +1,7 @@
 """The journal around a midnight, as ingest would write it: events at a steady rate, and ticks."""
 
 import asyncio
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ class Waiting:
 
     events: dict[bytes, deque[tuple[int, float]]] = field(default_factory=dict)
     count: int = 0
+
+    def since(self) -> float:
+        """When the oldest was appended; infinity when there is none."""
+        return min((events[0][1] for events in self.events.values() if events), default=math.inf)
 
 
 class Feed:

@@ -36,11 +36,12 @@ class MidnightReport:
         rate: events of the other customers a second.
         tags: those of idle customers.
         seconds: from the append of the ticks to the last committed deadline.
+        behind_seconds: from then until no event was left that had been appended before.
         cpu_seconds: of the worker in that time.
         idle_cpu_share: of a core, what the worker took before, with the same events.
         others: by when the events were appended.
         transactions: in all phases; sizes are the changelog's part.
-        peak_bytes: the worker's resident memory at most, restore included.
+        restored_bytes, peak_bytes: the worker's resident memory at most, by the end of the restore and of all.
     """
 
     began: float
@@ -51,10 +52,12 @@ class MidnightReport:
     rate: int
     tags: int
     seconds: float
+    behind_seconds: float
     cpu_seconds: float
     idle_cpu_share: float
     others: dict[str, Others]
     transactions: Transactions
+    restored_bytes: int
     peak_bytes: int
     machine: dict[str, str]
 
@@ -80,12 +83,14 @@ class MidnightReport:
                 "|---|---|",
                 f"| from the ticks in the journal until all deadlines are committed | {self.seconds:.1f} s, "
                 f"{self.customers / self.seconds:,.0f} deadlines a second |",
-                f"| CPU in that time | {self.cpu_seconds:.1f} s, {deadline_us:.0f} µs a deadline, the events' own "
-                f"included ({self.idle_cpu_share:.0%} of a core before) |",
+                f"| from then until events appended meanwhile are committed too | {self.behind_seconds:.1f} s |",
+                f"| CPU until the last deadline | {self.cpu_seconds:.1f} s, {deadline_us:.0f} µs a deadline, the "
+                f"events' own included ({self.idle_cpu_share:.0%} of a core before) |",
                 f"| tags of the idle customers | {self.tags:,}, as many as a plain fold makes |",
                 f"| largest of {largest.count:,} transactions, without tags | {largest.most_records:,} records, "
                 f"{largest.most_bytes / 1e6:.1f} MB |",
-                f"| worker's memory at its peak, restore included | {self.peak_bytes / 1e6:,.0f} MB |",
+                f"| worker's memory at its peak | {self.peak_bytes / 1e6:,.0f} MB, "
+                f"{self.restored_bytes / 1e6:,.0f} MB by the end of the restore |",
                 "",
                 "The other customers, from the append to the journal until the event's state is committed:",
                 "",

@@ -7,7 +7,7 @@ beyond the midnight, an event when a committed state remembers it, and each tran
 import time
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.midnight_feed import Waiting
 from streams import topics as contract
@@ -46,13 +46,7 @@ class Watch:
         self._midnight_ms, self._waiting = midnight_ms, waiting
         self._is_done = bytearray(idle)
         self._open = dict.fromkeys(self._tps, (0, 0))
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.bootstrap,
-            group_id=None,
-            isolation_level="read_committed",
-            fetch_max_wait_ms=50,
-            enable_auto_commit=False,
-        )
+        self._bootstrap = settings.bootstrap
         self.left = idle
         self.finished_at: float | None = None
         self.latencies: list[tuple[float, float]] = []
@@ -60,6 +54,13 @@ class Watch:
         self.positions: dict[int, int] = {}
 
     async def __aenter__(self) -> "Watch":
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._bootstrap,
+            group_id=None,
+            isolation_level="read_committed",
+            fetch_max_wait_ms=50,
+            enable_auto_commit=False,
+        )
         await self._consumer.start()
         self._consumer.assign(self._tps)
         await self._consumer.seek_to_end(*self._tps)
@@ -75,10 +76,10 @@ class Watch:
             now = time.monotonic()
             for tp, records in fetched.items():
                 for record in records:
-                    self._take(tp, record, now)
+                    self.take(tp, record.key, record.value, now)
 
-    def _take(self, tp: TopicPartition, record: ConsumerRecord, now: float) -> None:
-        key, value = record.key, record.value
+    def take(self, tp: TopicPartition, key: bytes, value: bytes, now: float) -> None:
+        """Take in one committed record, read at `now` (monotonic)."""
         count, size = self._open[tp]
         self._open[tp] = count + 1, size + len(key) + len(value)
         if key == META_KEY.encode():

@@ -5,8 +5,7 @@ import logging
 import tempfile
 import time
 from array import array
-from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,21 +13,19 @@ from aiokafka import TopicPartition
 from kafka_broker import KafkaBroker
 from redis_server import RedisServer
 
-from bench.clients import TagReader, count_committed, create_topics, feed, feed_at
-from bench.job import DEDUPE_COUNT, PARTITIONS, Bank
+from bench.clients import TagReader, create_topics, feed, feed_at
+from bench.job import PARTITIONS, Bank
 from bench.machine import describe_machine, load_average
-from bench.measure import Lag, Progress, Speed, cpu_seconds, speed
+from bench.measure import Lag, cpu_seconds
+from bench.packs import run_all_packs
 from bench.report import Latency, Report, Restore, Result, StateSize
-from bench.workers import ROOT, BenchError, log_events, started, wait_for_event, worker_of
+from bench.stand import INPUTS, Say, Stand, lag_of
+from bench.workers import ROOT, log_events, wait_for_event
 from streams import topics as contract
-from streams.app import group_of
-from streams.child import Child
 from streams.restore import restore
-from streams.settings import Settings
 
 SETTLE_SECONDS = 5.0
 """Time at most before a paced run for the worker to come to rest, and after it for the last tags to arrive."""
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +44,14 @@ class Size:
 
 
 class Run:
-    """The broker and what has been measured so far."""
+    """The deployments of one run, and the job."""
 
-    def __init__(self, size: Size, kafka: KafkaBroker, redis: RedisServer, folder: Path, say: Say) -> None:
-        self._size, self._redis, self._folder, self._say = size, redis, folder, say
-        self._bootstrap = kafka.bootstrap
+    def __init__(self, size: Size, stand: Stand) -> None:
+        self._size, self._stand, self._say = size, stand, stand.say
         self._bank = Bank(size.events, size.customers)
-        self._stages = self._settings("stages", 0)
-        self._whole = self._settings("whole", 1)
+        self._stages = stand.settings("stages", 0)
+        self._whole = stand.settings("whole", 1)
+        self._packs = stand.settings("packs", 2, ROOT / "rules")
         self._tags = 0
 
     async def all(self) -> Report:
@@ -64,9 +61,10 @@ class Run:
         self._say("writing the job's input")
         await self._write_input()
         stages = await self._each_stage()
+        packs_speed, packs = await run_all_packs(self._stand, self._packs, self._size.events)
         whole = await self._whole_pipeline()
         latency = await self._latency(whole.speed.events_a_second / 2)
-        results = [*stages, whole, await self._spike(), await self._usual()]
+        results = [*stages, Result("all packs", packs_speed), whole, await self._spike(), await self._usual()]
         return Report(
             began=began,
             size={
@@ -77,29 +75,18 @@ class Run:
             },
             machine=describe_machine() | {"load before and after": f"{load} / {load_average()}"},
             results=results,
+            packs=packs,
             latency=latency,
             state=await self._state_size(),
             restore=await self._restore(),
         )
 
-    def _settings(self, name: str, database: int) -> Settings:
-        return Settings(
-            bootstrap=self._bootstrap,
-            redis_url=f"{self._redis.url.rpartition('/')[0]}/{database}",
-            app=f"bench-{name}",
-            topic_prefix=f"{name}.",
-            rules=ROOT / "bench" / "rules",
-            partitions=PARTITIONS,
-            clock="events",
-            clock_topics=(contract.TRANSACTIONS,),
-            dedupe_count=DEDUPE_COUNT,
-        )
-
     async def _write_input(self) -> None:
-        for settings in (self._stages, self._whole):
+        deployments = (self._stages, self._packs, self._whole)
+        for settings in deployments:
             await contract.create(settings)
-        inputs = [settings.topic(contract.TRANSACTIONS) for settings in (self._stages, self._whole)]
-        await feed(self._bootstrap, self._bank, self._size.events, inputs)
+        inputs = [settings.topic(contract.TRANSACTIONS) for settings in deployments]
+        await feed(self._stand.bootstrap, self._bank, self._size.events, inputs)
         self._tags = self._bank.tags
 
     # Contenders
@@ -107,31 +94,29 @@ class Run:
     async def _each_stage(self) -> list[Result]:
         """Ingest, decide and project one after the other, each with all its input written before."""
         settings = self._stages
-        inputs = {"ingest": contract.TRANSACTIONS, "decide": contract.JOURNAL, "project": contract.CUSTOMERS}
         results = []
-        for stage, topic in inputs.items():
+        for stage in INPUTS:
             self._say(stage)
-            lag = Lag(group_of(settings, stage), settings.topic(topic))
-            with self._worker(settings, stage) as child:
-                results.append(Result(stage, await self._watch(child, [lag], self._size.events)))
-        await self._check_tags("decide", settings.topic(contract.TAGS), self._tags)
+            results.append(Result(stage, await self._stand.run_stage(settings, stage, self._size.events)))
+        await self._stand.check_tags("decide", settings.topic(contract.TAGS), self._tags)
         return results
 
     async def _whole_pipeline(self) -> Result:
         self._say("ingest, decide and project in one process")
-        with self._worker(self._whole, "ingest,decide,project") as child:
-            measured = await self._watch(child, self._lags(), self._size.events)
-        await self._check_tags("the whole pipeline", self._whole.topic(contract.TAGS), self._tags)
+        lags = [lag_of(self._whole, stage) for stage in INPUTS]
+        with self._stand.worker(self._whole, "ingest,decide,project") as child:
+            measured = await self._stand.watch(child, lags, self._size.events)
+        await self._stand.check_tags("the whole pipeline", self._whole.topic(contract.TAGS), self._tags)
         return Result("whole pipeline", measured)
 
     async def _spike(self) -> Result:
         self._say("the spike")
         topic = self._stages.topic(contract.TRANSACTIONS)
         names = {"TAGS": "spike.tags", "CHANGELOG": "spike.changelog"}
-        await create_topics(self._bootstrap, names.values())
-        with self._program("spike", topic, **names) as child:
-            measured = await self._watch(child, [Lag("bench-spike", topic)], self._size.events)
-        await self._check_tags("the spike", "spike.tags", self._tags)
+        await create_topics(self._stand.bootstrap, names.values())
+        with self._stand.program("spike", topic, **names) as child:
+            measured = await self._stand.watch(child, [Lag("bench-spike", topic)], self._size.events)
+        await self._stand.check_tags("the spike", "spike.tags", self._tags)
         return Result("spike", measured)
 
     async def _usual(self) -> Result:
@@ -139,11 +124,11 @@ class Run:
         events = self._size.usual_events
         # its own bank, so that the tags of a part of the events are known
         bank = Bank(self._size.events, self._size.customers)
-        await create_topics(self._bootstrap, ["usual.transactions", "usual.tags"])
-        await feed(self._bootstrap, bank, events, ["usual.transactions"])
-        with self._program("usual", "usual.transactions", TAGS="usual.tags") as child:
-            measured = await self._watch(child, [Lag("bench-usual", "usual.transactions")], events)
-        await self._check_tags("Faust written the usual way", "usual.tags", bank.tags)
+        await create_topics(self._stand.bootstrap, ["usual.transactions", "usual.tags"])
+        await feed(self._stand.bootstrap, bank, events, ["usual.transactions"])
+        with self._stand.program("usual", "usual.transactions", TAGS="usual.tags") as child:
+            measured = await self._stand.watch(child, [Lag("bench-usual", "usual.transactions")], events)
+        await self._stand.check_tags("Faust written the usual way", "usual.tags", bank.tags)
         return Result("usual", measured)
 
     # The rest
@@ -155,14 +140,14 @@ class Run:
         produced: array[float] = array("d")
         measured: list[float] = []
         first = self._bank.made
-        with self._worker(settings, "ingest,decide,project") as child:
+        with self._stand.worker(settings, "ingest,decide,project") as child:
             await wait_for_event(child, "ready")
             await asyncio.sleep(settle)
-            async with TagReader(self._bootstrap, settings.topic(contract.TAGS)) as reader:
+            async with TagReader(self._stand.bootstrap, settings.topic(contract.TAGS)) as reader:
                 reading = asyncio.create_task(reader.read_latencies(first, produced, measured))
                 cpu, began = cpu_seconds(child.pid), time.monotonic()
                 topic = settings.topic(contract.TRANSACTIONS)
-                await feed_at(self._bootstrap, self._bank, topic, rate, seconds, produced)
+                await feed_at(self._stand.bootstrap, self._bank, topic, rate, seconds, produced)
                 share = (cpu_seconds(child.pid) - cpu) / (time.monotonic() - began)
                 await asyncio.sleep(settle)
                 if reading.done():
@@ -181,7 +166,7 @@ class Run:
     async def _restore(self) -> Restore:
         self._say("restore")
         began = time.monotonic()
-        with self._worker(self._stages, "decide") as child:
+        with self._stand.worker(self._stages, "decide") as child:
             await wait_for_event(child, "ready")
             ready = time.monotonic() - began
             lines = log_events(child.log, "restored")
@@ -191,32 +176,6 @@ class Run:
             seconds=max(float(line["seconds"]) for line in lines),
             ready_seconds=ready,
         )
-
-    # Helpers
-
-    def _lags(self) -> list[Lag]:
-        settings = self._whole
-        inputs = {"ingest": contract.TRANSACTIONS, "decide": contract.JOURNAL, "project": contract.CUSTOMERS}
-        return [Lag(group_of(settings, stage), settings.topic(topic)) for stage, topic in inputs.items()]
-
-    async def _watch(self, child: Child, lags: list[Lag], events: int) -> Speed:
-        async with Progress(self._bootstrap) as progress:
-            measured = speed(await progress.watch(child, lags), events)
-        self._say(f"  {measured.events_a_second:,.0f} a second, {measured.cpu_us_an_event:.1f} CPU µs an event")
-        return measured
-
-    async def _check_tags(self, who: str, topic: str, expected: int) -> None:
-        found = await count_committed(self._bootstrap, topic)
-        if found != expected:
-            raise BenchError(f"expected {expected} tags of {who}, found {found}: it did not do the same job")
-
-    def _worker(self, settings: Settings, only: str) -> AbstractContextManager[Child]:
-        return worker_of(settings, only, self._folder)
-
-    def _program(self, name: str, topic: str, **topics: str) -> AbstractContextManager[Child]:
-        env = {"BENCH_BOOTSTRAP": self._bootstrap, "BENCH_APP": f"bench-{name}", "BENCH_INPUT": topic}
-        env |= {f"BENCH_{variable}": value for variable, value in topics.items()}
-        return started(name, ["-m", f"bench.{name}"], env, self._folder)
 
 
 def run_bench(size: Size, results: Path, say: Say) -> Report:
@@ -233,6 +192,6 @@ def run_bench(size: Size, results: Path, say: Say) -> Report:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagger-bench-")))
         kafka = stack.enter_context(KafkaBroker(heap="1g"))
         redis = stack.enter_context(RedisServer())
-        report = asyncio.run(Run(size, kafka, redis, folder, say).all())
+        report = asyncio.run(Run(size, Stand(kafka, redis, folder, say)).all())
     report.write(results)
     return report

@@ -74,6 +74,7 @@ def bench(
     alone = {name: importlib.import_module(f"bench.{name}") for name in ("restore", "midnight")}
     parts = importlib.import_module("parts")
     measure = importlib.import_module("bench.measure")
+    workers = importlib.import_module("bench.workers")
     folder = results or ROOT / "bench" / "results"
 
     def say(text: str) -> None:
@@ -88,6 +89,6 @@ def bench(
             report = run.run_bench(run.Size(events, customers, usual_events, live_seconds), folder, say)
     except parts.MissingPartError as error:
         raise CommandError(str(error), UNREACHABLE) from error
-    except (run.BenchError, measure.StuckError) as error:
+    except (workers.BenchError, measure.StuckError) as error:
         raise CommandError(str(error), NOT_SO) from error
     click.echo(report.page())

@@ -1,0 +1,144 @@
+"""The job with every shipped pack in force, and where decide's CPU goes then.
+
+How many tags that makes is not known from the generator. One partition of the journal is folded here again, cut
+into batches where the worker cut its transactions, and the tags must be those that the worker committed, byte for
+byte. The same fold is sampled for where its time goes; what the worker took beyond it, an event, went to Kafka.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRecord
+
+from bench.clients import count_committed
+from bench.measure import Speed
+from bench.sampling import Sampler
+from bench.stand import Stand
+from bench.workers import BenchError
+from schemas.journal import CustomerEvent, decode_record
+from schemas.tags import encode_tag
+from streams import topics as contract
+from streams.activation import published
+from streams.clients import read_topic
+from streams.restore import META_KEY
+from streams.settings import Settings
+from tagger.fold import Fold
+from tagger.meta import decode_meta, encode_meta
+from tagger.partition import Batch, Partition
+from tagger.policy.gate import Gate
+from tagger.state import decode_state, encode_state
+
+PARTS = {
+    "journal records decoded": (decode_record,),
+    "states decoded": (decode_state,),
+    "balances and features updated": (Fold._update,),
+    "rules an event touches": (Fold._evaluate_touched,),
+    "deadlines: finding and evaluating them": (Fold.pass_time, Fold.settle),
+    "contact policy": (Gate.apply,),
+    "states and tags encoded": (encode_state, encode_tag, encode_meta, decode_meta),
+}
+REST = "the rest of the fold: duplicates, lateness, fates, batches"
+KAFKA = "beyond the fold: Kafka's client and transactions (by difference)"
+_FOLDED = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AllPacks:
+    """What the shipped packs cost.
+
+    Attributes:
+        tags: committed in all partitions.
+        folded: events of the one that was folded again.
+        parts_us: CPU µs an event by part; they add up to what the worker took.
+    """
+
+    tags: int
+    folded: int
+    parts_us: dict[str, float]
+
+    def rows(self) -> list[str]:
+        """A table of the parts, the dearest first."""
+        total = sum(self.parts_us.values())
+        parts = sorted(self.parts_us.items(), key=lambda part: -part[1])
+        return [
+            f"| decide with all packs: where the time goes ({self.tags:,} tags) | CPU µs an event | share |",
+            "|---|---:|---:|",
+            *[f"| {part} | {cost:.1f} | {cost / total:.0%} |" for part, cost in parts],
+            f"| **together** | {total:.1f} | |",
+            "",
+            f"Sampled in a plain fold of the {self.folded:,} events of one partition, which made the very tags "
+            "that the worker committed there.",
+        ]
+
+
+async def run_all_packs(stand: Stand, settings: Settings, events: int) -> tuple[Speed, AllPacks]:
+    """Do the job of a deployment of the shipped packs, whose input is there.
+
+    Raises:
+        BenchError: decide made no tags, or others than the fold.
+    """
+    stand.say("ingest again, for all packs")
+    await stand.run_stage(settings, "ingest", events)
+    stand.say("decide with all packs")
+    measured = await stand.run_stage(settings, "decide", events)
+    stand.say("where its time goes")
+    sampler = Sampler(PARTS, REST)
+    folded = await _fold_again(settings, sampler)
+    fold_us = sampler.cpu_seconds / folded * 1e6
+    parts = {part: share * fold_us for part, share in sampler.shares().items()}
+    parts[KAFKA] = measured.cpu_us_an_event - fold_us
+    tags = await count_committed(stand.bootstrap, settings.topic(contract.TAGS))
+    return measured, AllPacks(tags, folded, parts)
+
+
+async def _fold_again(settings: Settings, sampler: Sampler) -> int:
+    """Fold one partition of the journal as the worker did; returns how many events it holds."""
+    rulebooks = (await published(settings)).rulebooks
+    partition = Partition(settings.core(), lambda digest: rulebooks[digest].files)
+    for digest in rulebooks:
+        partition.program(digest)  # compiled before the sampling begins, as before a worker's first commit
+    journal = [(record.offset, record.value) async for record in _committed(settings, contract.JOURNAL)]
+    cuts = {
+        decode_meta(record.value).next_offset
+        async for record in _committed(settings, contract.CUSTOMERS)
+        if record.key == META_KEY
+    }
+    with sampler.running():
+        events, tags = _fold(partition, journal, cuts)
+    committed = [record.value async for record in _committed(settings, contract.TAGS)]
+    if not tags or tags != committed:
+        raise BenchError(
+            f"expected at least one tag of decide with all packs, and the {len(tags)} of a plain fold of "
+            f"partition {_FOLDED}; found {len(committed)} there, and not the same"
+        )
+    return events
+
+
+def _committed(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
+    return read_topic(settings, settings.topic(topic), [_FOLDED], whole=True)
+
+
+def _fold(partition: Partition, journal: list[tuple[int, bytes]], cuts: set[int]) -> tuple[int, list[bytes]]:
+    """Fold a journal, offset and value, and commit in memory before each of the offsets in `cuts`.
+
+    Returns:
+        How many events it holds, and every tag.
+    """
+    events, tags = 0, []
+    batch = partition.batch()
+    for offset, value in journal:
+        record = decode_record(value)
+        while not batch.fold(offset, record):
+            batch = _commit(partition, batch, tags)
+        events += isinstance(record, CustomerEvent)
+        if offset + 1 in cuts:
+            batch = _commit(partition, batch, tags)
+    _commit(partition, batch, tags)
+    return events, tags
+
+
+def _commit(partition: Partition, batch: Batch, tags: list[bytes]) -> Batch:
+    changes = batch.finish()
+    partition.merge(changes)
+    tags += [tag for _, tag in changes.tags]
+    return partition.batch()
