@@ -14,18 +14,20 @@ from bench.clients import count_committed
 from bench.measure import Speed
 from bench.sampling import Sampler
 from bench.stand import Stand
-from bench.workers import BenchError
+from bench.workers import ROOT, BenchError
 from schemas.journal import CustomerEvent, decode_record
 from schemas.tags import encode_tag
 from streams import topics as contract
 from streams.activation import published
 from streams.clients import read_topic
+from streams.packs import read_folder
 from streams.restore import META_KEY
 from streams.settings import Settings
 from tagger.fold import Fold
 from tagger.meta import decode_meta, encode_meta
 from tagger.partition import Batch, Partition
 from tagger.policy.gate import Gate
+from tagger.rulebook import read_rulebook
 from tagger.state import decode_state, encode_state
 
 PARTS = {
@@ -37,6 +39,7 @@ PARTS = {
     "contact policy": (Gate.apply,),
     "states and tags encoded": (encode_state, encode_tag, encode_meta, decode_meta),
 }
+RULES = ROOT / "rules"
 REST = "the rest of the fold: duplicates, lateness, fates, batches"
 KAFKA = "beyond the fold: Kafka's client and transactions (by difference)"
 _FOLDED = 0
@@ -93,10 +96,12 @@ async def run_all_packs(stand: Stand, settings: Settings, events: int) -> tuple[
 
 async def _fold_again(settings: Settings, sampler: Sampler) -> int:
     """Fold one partition of the journal as the worker did; returns how many events it holds."""
-    rulebooks = (await published(settings)).rulebooks
-    partition = Partition(settings.core(), lambda digest: rulebooks[digest].files)
-    for digest in rulebooks:
-        partition.program(digest)  # compiled before the sampling begins, as before a worker's first commit
+    packs = read_folder(RULES)
+    digest = read_rulebook(packs).digest
+    if set((await published(settings)).rulebooks) != {digest}:
+        raise BenchError(f"expected the packs of {RULES.name}/ alone to be in force, {digest}, found others")
+    partition = Partition(settings.core(), {digest: packs}.__getitem__)
+    partition.program(digest)  # compiled before the sampling begins, as before a worker's first commit
     journal = [(record.offset, record.value) async for record in _committed(settings, contract.JOURNAL)]
     cuts = {
         decode_meta(record.value).next_offset

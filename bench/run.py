@@ -17,10 +17,10 @@ from bench.clients import TagReader, create_topics, feed, feed_at
 from bench.job import PARTITIONS, Bank
 from bench.machine import describe_machine, load_average
 from bench.measure import Lag, cpu_seconds
-from bench.packs import run_all_packs
+from bench.packs import RULES, run_all_packs
 from bench.report import Latency, Report, Restore, Result, StateSize
 from bench.stand import INPUTS, Say, Stand, lag_of
-from bench.workers import ROOT, log_events, wait_for_event
+from bench.workers import log_events, wait_for_event
 from streams import topics as contract
 from streams.restore import restore
 
@@ -51,7 +51,7 @@ class Run:
         self._bank = Bank(size.events, size.customers)
         self._stages = stand.settings("stages", 0)
         self._whole = stand.settings("whole", 1)
-        self._packs = stand.settings("packs", 2, ROOT / "rules")
+        self._packs = stand.settings("packs", 2, RULES)
         self._tags = 0
 
     async def all(self) -> Report:

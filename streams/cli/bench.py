@@ -62,8 +62,9 @@ def bench(
 ) -> None:
     """Measure this machine: each stage, the whole pipeline, and the same job done in two other ways.
 
-    Starts a Kafka and a Redis of its own (Java, Maven and redis-server are needed), and takes five to ten minutes.
-    Nothing else should run meanwhile. Works in a checkout; docs/benchmarks.md says how to read the figures.
+    Starts a Kafka and a Redis of its own (Java, Maven and redis-server are needed), and takes seven to twelve
+    minutes. Nothing else should run meanwhile. Works in a checkout; docs/benchmarks.md says how to read what comes
+    out.
     """
     if not (ROOT / "bench" / "run.py").is_file():
         raise CommandError(
