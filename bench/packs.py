@@ -1,10 +1,12 @@
 """The job with every shipped pack in force, and where decide's CPU goes then.
 
 How many tags that makes is not known from the generator. One partition of the journal is folded here again, cut
-into batches where the worker cut its transactions, and the tags must be those that the worker committed, byte for
-byte. The same fold is sampled for where its time goes; what the worker took beyond it, an event, went to Kafka.
+into batches where the worker cut its transactions, and each customer's tags must be those that the worker
+committed, byte for byte. Only the order between customers is the worker's own. The same fold is sampled for where
+its time goes; what the worker took beyond it, an event, went to Kafka.
 """
 
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -15,7 +17,7 @@ from bench.measure import Speed
 from bench.sampling import Sampler
 from bench.stand import Stand
 from bench.workers import ROOT, BenchError
-from schemas.journal import CustomerEvent, decode_record
+from schemas.journal import CustomerEvent, JournalRecord, decode_record
 from schemas.tags import encode_tag
 from streams import topics as contract
 from streams.activation import published
@@ -30,19 +32,27 @@ from tagger.policy.gate import Gate
 from tagger.rulebook import read_rulebook
 from tagger.state import decode_state, encode_state
 
+
+def _decode(value: bytes) -> JournalRecord:
+    return decode_record(value)
+
+
 PARTS = {
-    "journal records decoded": (decode_record,),
+    "journal records decoded": (_decode,),
     "states decoded": (decode_state,),
-    "balances and features updated": (Fold._update,),
+    "duplicates, balances booked, features updated": (Fold.fold_event,),
     "rules an event touches": (Fold._evaluate_touched,),
     "deadlines: finding and evaluating them": (Fold.pass_time, Fold.settle),
     "contact policy": (Gate.apply,),
     "states and tags encoded": (encode_state, encode_tag, encode_meta, decode_meta),
 }
 RULES = ROOT / "rules"
-REST = "the rest of the fold: duplicates, lateness, fates, batches"
+REST = "the rest of the fold: fates, batches"
 KAFKA = "beyond the fold: Kafka's client and transactions (by difference)"
 _FOLDED = 0
+
+Tags = dict[str, list[bytes]]
+"""By customer, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,7 @@ class AllPacks:
             f"| **together** | {total:.1f} | |",
             "",
             f"Sampled in a plain fold of the {self.folded:,} events of one partition, which made the very tags "
-            "that the worker committed there.",
+            "that the worker committed there, customer by customer.",
         ]
 
 
@@ -110,11 +120,13 @@ async def _fold_again(settings: Settings, sampler: Sampler) -> int:
     }
     with sampler.running():
         events, tags = _fold(partition, journal, cuts)
-    committed = [record.value async for record in _committed(settings, contract.TAGS)]
+    committed: Tags = defaultdict(list)
+    async for record in _committed(settings, contract.TAGS):
+        committed[record.key.decode()].append(record.value)
     if not tags or tags != committed:
         raise BenchError(
-            f"expected at least one tag of decide with all packs, and the {len(tags)} of a plain fold of "
-            f"partition {_FOLDED}; found {len(committed)} there, and not the same"
+            f"expected at least one tag of decide with all packs, and the {_count(tags)} of a plain fold of "
+            f"partition {_FOLDED}; found {_count(committed)} there, and not the same"
         )
     return events
 
@@ -123,16 +135,21 @@ def _committed(settings: Settings, topic: str) -> AsyncIterator[ConsumerRecord]:
     return read_topic(settings, settings.topic(topic), [_FOLDED], whole=True)
 
 
-def _fold(partition: Partition, journal: list[tuple[int, bytes]], cuts: set[int]) -> tuple[int, list[bytes]]:
+def _count(tags: Tags) -> int:
+    return sum(map(len, tags.values()))
+
+
+def _fold(partition: Partition, journal: list[tuple[int, bytes]], cuts: set[int]) -> tuple[int, Tags]:
     """Fold a journal, offset and value, and commit in memory before each of the offsets in `cuts`.
 
     Returns:
-        How many events it holds, and every tag.
+        How many events it holds, and the tags.
     """
-    events, tags = 0, []
+    events = 0
+    tags: Tags = defaultdict(list)
     batch = partition.batch()
     for offset, value in journal:
-        record = decode_record(value)
+        record = _decode(value)
         while not batch.fold(offset, record):
             batch = _commit(partition, batch, tags)
         events += isinstance(record, CustomerEvent)
@@ -142,8 +159,9 @@ def _fold(partition: Partition, journal: list[tuple[int, bytes]], cuts: set[int]
     return events, tags
 
 
-def _commit(partition: Partition, batch: Batch, tags: list[bytes]) -> Batch:
+def _commit(partition: Partition, batch: Batch, tags: Tags) -> Batch:
     changes = batch.finish()
     partition.merge(changes)
-    tags += [tag for _, tag in changes.tags]
+    for customer_id, tag in changes.tags:
+        tags[customer_id].append(tag)
     return partition.batch()
