@@ -59,6 +59,8 @@ class Meta(msgspec.Struct, kw_only=True):
     recorded: time follows recorded events, so that no tag may be pushed.
     paused: rules of which nothing may be pushed, in the order in which they were paused.
     resuming: the rule whose held tags are being let go, customer by customer up to `resumed_to`; None when done.
+    unswept: the time up to which all deadlines are evaluated, then the times of the ticks since (`tagger.sweep`);
+        empty when no tick has left any.
     """
 
     version: int = META_VERSION
@@ -77,6 +79,7 @@ class Meta(msgspec.Struct, kw_only=True):
     paused: list[str] = []
     resuming: str | None = None
     resumed_to: str = ""
+    unswept: list[int] = []
 
 
 _ENCODER = msgspec.json.Encoder()

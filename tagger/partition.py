@@ -22,8 +22,9 @@ from tagger.policy.gate import is_paused, make_gate, reconsider
 from tagger.program import Program
 from tagger.rulebook import Rulebook, read_rulebook
 from tagger.settings import CoreSettings
-from tagger.state import NEVER, CustomerState, decode_state, encode_state
-from tagger.upgrade import begin_upgrade, end_upgrade, take_ready, upgrade_customer, warming
+from tagger.state import NEVER, CustomerState, decode_due, decode_state, encode_state
+from tagger.sweep import forget_times, has_room, is_due, note_time, pass_times
+from tagger.upgrade import begin_upgrade, end_upgrade, find_ready, upgrade_customer, warming
 
 _EMPTY = Rulebook("0", "", (), {}, {})
 
@@ -93,16 +94,29 @@ class Partition:
             program = self._programs[digest] = Program(rulebook, self.calendar)
         return program
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether ticks have made deadlines due that are not evaluated yet."""
+        return bool(self.meta.unswept)
+
     def batch(
-        self, max_customers: int = 1 << 30, max_bytes: int = 1 << 62, max_deadlines: int = 1 << 62
+        self,
+        max_customers: int = 1 << 30,
+        max_bytes: int = 1 << 62,
+        max_deadlines: int = 1 << 62,
+        defers: bool = False,
     ) -> "Batch":
         """Begin a batch that touches about `max_customers` customers and holds about `max_bytes` at most.
 
         A tick that has brought `max_deadlines` deadlines goes on in the next batch.
 
         Both are soft within one event, and hold within a tick or an activation to one customer.
+
+        Args:
+            defers: a tick leaves the deadlines that it makes due to `Batch.sweep`, and to the customers' next
+                records.
         """
-        return Batch(self, max_customers, max_bytes, max_deadlines)
+        return Batch(self, max_customers, max_bytes, max_deadlines, defers)
 
     def merge(self, changes: Changes) -> None:
         """Make a committed batch the committed state. Call it after the commit, never before."""
@@ -131,11 +145,14 @@ class Partition:
 class Batch:
     """Uncommitted decisions over a partition."""
 
-    def __init__(self, partition: Partition, max_customers: int, max_bytes: int, max_deadlines: int) -> None:
+    def __init__(
+        self, partition: Partition, max_customers: int, max_bytes: int, max_deadlines: int, defers: bool
+    ) -> None:
         self._partition = partition
         self._max_customers = max_customers
         self._max_bytes = max_bytes
         self._max_deadlines = max_deadlines
+        self._defers = defers
         self._meta = decode_meta(encode_meta(partition.meta))
         self._states: dict[str, CustomerState] = {}
         self._dues: dict[str, int] = {}
@@ -168,6 +185,8 @@ class Batch:
         if offset < meta.next_offset:
             return True
         if type(record) is Transaction or type(record) is AppEvent:  # nearly all of them, so asked first
+            if meta.unswept:
+                self._catch_up(record.customer_id)
             self._fold_event(record)
             meta.next_offset = offset + 1
             return True
@@ -178,6 +197,7 @@ class Batch:
         elif isinstance(record, Pause):
             done = self._fold_pause(record)
         else:
+            self._catch_up(record.customer_id)
             self._fold_event(record)
             done = True
         if done:
@@ -246,8 +266,24 @@ class Batch:
 
     # Time
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether ticks have made deadlines due that are not evaluated yet."""
+        return bool(self._meta.unswept)
+
+    def sweep(self, most: int) -> bool:
+        """Evaluate deadlines that ticks have made due, first due first, about `most` of them.
+
+        Returns:
+            Whether it can go on: there are more of them, and the batch is not full.
+        """
+        return self._sweep(self._fold.deadlines + most) and not self._is_full(len(self._states))
+
     def _fold_tick(self, tick: Tick) -> bool:
         meta = self._meta
+        # Whether tags may be pushed is as of the tick that made a deadline due.
+        if tick.recorded != meta.recorded and not self._sweep_all():
+            return False
         before_ms = meta.clock_ms
         tell_time(meta, tick, self._partition.core)
         self.context.recorded = meta.recorded
@@ -255,36 +291,61 @@ class Batch:
             if before_ms != meta.clock_ms:
                 self._fold.set_clock(meta.clock_ms)
             # Not only when the clock moved: a full batch comes back to the same tick.
-            if not self._pass_time(meta.clock_ms):
+            policy = self._fold.program.policy
+            note_time(meta, before_ms, None if policy is None else policy.stale_ms)
+            if not (self._defers and has_room(meta)) and not self._sweep_all():
                 return False
         if not self._put_in_force():
             return False
         meta.control += 1
         return True
 
-    def _pass_time(self, before_ms: int) -> bool:
-        """Evaluate all deadlines before an instant, first due first; False when the batch is full."""
+    def _catch_up(self, customer_id: str) -> None:
+        """Evaluate what ticks have made due for a customer, before its next record."""
+        state = self._states.get(customer_id)
+        if state is None:
+            encoded = self._partition.customers.get(customer_id)
+            if encoded is None or not is_due(self._meta, decode_due(encoded)):
+                return
+            state = self._states[customer_id] = self._load(customer_id, encoded)
+        if is_due(self._meta, state.due_ms):
+            self._pass_times(customer_id, state)
+
+    def _pass_times(self, customer_id: str, state: CustomerState) -> None:
+        self.context.customer_id = customer_id
+        pass_times(self._fold, state, self._meta)
+        self._take_tags(customer_id)
+
+    def _sweep_all(self) -> bool:
+        """Evaluate all deadlines that ticks have made due; False when the batch is full."""
+        return not self._sweep(self._max_deadlines)
+
+    def _sweep(self, max_deadlines: int) -> bool:
+        """Whether some are left; first due first, until the batch is full or has evaluated so many."""
+        if not self._meta.unswept:
+            return False
+        before_ms = self._meta.unswept[-1]
         own = self._own_dues(before_ms)
         while True:
             committed = self._partition.due.first(before_ms, self._states)
             if committed is None and not own:
-                return True
-            if self._is_full(len(self._states)):
+                forget_times(self._meta, None)
+                return False
+            first = min(due for due in (committed, own[-1] if own else None) if due is not None)
+            if self._is_full(len(self._states)) or self._fold.deadlines >= max_deadlines:
                 # The queue gave up the deadlines of customers touched here: `finish` tells it of them again.
                 for _, customer_id in own:
                     self._dues.pop(customer_id, None)
-                return False
-            if own and (committed is None or own[-1] < committed):
-                customer_id = own.pop()[1]
-                state = self._states[customer_id]
-            else:
-                assert committed is not None
-                customer_id = committed[1]
+                forget_times(self._meta, first[0])
+                return True
+            customer_id = first[1]
+            if first == committed:
                 state = self._load(customer_id, self._partition.customers[customer_id])
                 self._states[customer_id] = state
-            self.context.customer_id = customer_id
-            self._fold.pass_time(state, before_ms)
-            self._take_tags(customer_id)
+            else:
+                own.pop()
+                state = self._states[customer_id]
+            self._pass_times(customer_id, state)
 
     def _own_dues(self, before_ms: int) -> list[Due]:
         """Deadlines before an instant of customers the batch has touched, last due first."""
@@ -301,6 +362,8 @@ class Batch:
     def _fold_activation(self, activation: Activation) -> bool:
         meta = self._meta
         if meta.upgrading_from is None:
+            if not self._sweep_all():
+                return False
             meta.waiting.append(activation)
         if not self._put_in_force():
             return False
@@ -312,9 +375,13 @@ class Batch:
         meta, partition = self._meta, self._partition
         while True:
             if meta.upgrading_from is None:
-                ready = take_ready(meta)
+                ready = find_ready(meta)
                 if ready is None:
                     return True
+                # The deadlines before it are those of the rulebook before it.
+                if not self._sweep_all():
+                    return False
+                meta.waiting.remove(ready)
                 begin_upgrade(meta, ready.digest, partition.program(ready.digest), partition.calendar)
                 self._use_program()
             if not self._upgrade():
@@ -348,6 +415,8 @@ class Batch:
     def _fold_pause(self, pause: Pause) -> bool:
         """Hold back a rule's pushes, or let them go; False when the batch is full."""
         meta, partition = self._meta, self._partition
+        if not self._sweep_all():
+            return False
         if not pause.resumed and pause.rule not in meta.paused:
             meta.paused.append(pause.rule)
         elif pause.resumed and pause.rule in meta.paused:

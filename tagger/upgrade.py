@@ -19,11 +19,10 @@ from tagger.program import Program
 from tagger.state import CustomerState, RuleState
 
 
-def take_ready(meta: Meta) -> Activation | None:
-    """Take the first waiting activation whose time has come; None when there is none."""
+def find_ready(meta: Meta) -> Activation | None:
+    """The first waiting activation whose time has come; None when there is none."""
     for activation in meta.waiting:
         if activation.from_ms is None or (meta.clock_ms is not None and meta.clock_ms >= activation.from_ms):
-            meta.waiting.remove(activation)
             return activation
     return None
 

@@ -77,6 +77,7 @@ def run(
     max_customers: int = 1 << 30,
     max_deadlines: int = 1 << 62,
     restart: bool = False,
+    sweeps: Mapping[int, int] | None = None,
 ) -> Run:
     """Fold a journal.
 
@@ -85,13 +86,16 @@ def run(
         cuts: commit after these numbers of records; None after each one.
         max_customers, max_deadlines: of a batch.
         restart: forget all but the changelog's bytes after each commit.
+        sweeps: let ticks leave deadlines behind, and evaluate so many after these numbers of records; the rest at
+            the end. Those a tick makes due are evaluated at once when None.
     """
     if isinstance(packs, str):
         packs, records = {"r1": packs}, [activation("r1"), *records]
     programs = {digest: program_of(text, core.zone) for digest, text in packs.items()}
     result = Run()
     partition = Partition(core, _unpublished, programs=dict(programs))
-    batch = partition.batch(max_customers, max_deadlines=max_deadlines)
+    defers = sweeps is not None
+    batch = partition.batch(max_customers, max_deadlines=max_deadlines, defers=defers)
 
     def commit() -> None:
         nonlocal partition, batch
@@ -107,15 +111,20 @@ def run(
             partition = Partition(core, _unpublished, restored, changes.meta, dict(programs))
         else:
             partition.merge(changes)
-        batch = partition.batch(max_customers, max_deadlines=max_deadlines)
+        batch = partition.batch(max_customers, max_deadlines=max_deadlines, defers=defers)
 
     for offset, record in enumerate(records):
         wire = decode_record(encode_record(record))
         while not batch.fold(offset, wire):
             commit()
+        if sweeps is not None and offset + 1 in sweeps:
+            batch.sweep(sweeps[offset + 1])
         if cuts is None or offset + 1 in cuts:
             commit()
     commit()
+    while partition.is_behind:
+        batch.sweep(1)
+        commit()
     result.partition = partition
     assert partition.customers == result.customers
     return result
