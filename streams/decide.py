@@ -39,11 +39,24 @@ MAX_DEADLINES = 10_000
 days one by one."""
 BATCH_SECONDS = 1.0
 """A batch is committed after so much folding, however few its records: others wait for it, a revoke too."""
+SWEEP_SECONDS = 0.25
+"""Of a batch, for deadlines that ticks have made due: what comes meanwhile waits for so long and a commit."""
+_SWEEP_AT_ONCE = 256
 _LOOK_EVERY = 64
 
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _sweep(batch: Batch) -> bool:
+    """Evaluate deadlines that ticks have made due, for as long as a batch may; False when there were none."""
+    if not batch.is_behind:
+        return False
+    until = _loop_time() + SWEEP_SECONDS
+    while batch.sweep(_SWEEP_AT_ONCE) and _loop_time() < until:
+        pass
+    return True
 
 
 class PositionError(Exception):
@@ -134,7 +147,7 @@ class DecideTask:
         if failpoints.armed:
             await failpoints.reach("decide.before-decode")
         most, most_bytes, now = self._settings.batch_records, self._settings.batch_bytes, _loop_time()
-        batch = partition.batch(MAX_CUSTOMERS, most_bytes, MAX_DEADLINES)
+        batch = self._batch(partition)
         folded, next_offset = 0, partition.next_offset
         for fetched in records:
             offset = fetched.offset
@@ -152,11 +165,22 @@ class DecideTask:
                 or (folded % _LOOK_EVERY == 0 and _loop_time() - now > BATCH_SECONDS)
             ):
                 batch, folded, now = await self._commit(partition, batch), 0, _loop_time()
-        if folded:
+        # In the transaction of the last records, because most ticks make few deadlines due.
+        if _sweep(batch) or folded:
             await self._commit(partition, batch)
 
+    @property
+    def has_more(self) -> bool:
+        """Whether ticks have made deadlines due that are not evaluated yet."""
+        return self._partition is not None and self._partition.is_behind
+
     async def idle(self, caught_up: bool) -> None:
-        """Nothing: time comes in the journal."""
+        """Evaluate some of the deadlines that ticks have made due; time itself comes in the journal."""
+        partition = self._partition
+        assert partition is not None, "take_over() comes before idle()"
+        batch = self._batch(partition)
+        if _sweep(batch):
+            await self._commit(partition, batch)
 
     async def release(self) -> None:
         self._partition = None
@@ -173,7 +197,10 @@ class DecideTask:
         if failpoints.armed:
             await failpoints.reach("decide.after-merge")
         await asyncio.sleep(0)
-        return partition.batch(MAX_CUSTOMERS, self._settings.batch_bytes, MAX_DEADLINES)
+        return self._batch(partition)
+
+    def _batch(self, partition: Partition) -> Batch:
+        return partition.batch(MAX_CUSTOMERS, self._settings.batch_bytes, MAX_DEADLINES, defers=True)
 
     async def _write(self, changes: Changes) -> None:
         number = self._journal.partition

@@ -73,6 +73,8 @@ class Ingest:
 class IngestTask:
     """Ingests one input partition; a `streams.ownership.Task`."""
 
+    has_more = False
+
     def __init__(self, settings: Settings, tp: TopicPartition, decoder: Decoder, now: WallClock) -> None:
         self._settings = settings
         self._tp = tp

@@ -251,7 +251,7 @@ class Lane:
             )
             told_at = time.monotonic()
             while True:
-                fetch = await self._next()
+                fetch = await self._next(task)
                 caught_up = self._intake.is_caught_up(self.tp, self._expected, self._epoch)
                 if fetch is not None or caught_up:
                     told_at = time.monotonic()
@@ -283,12 +283,15 @@ class Lane:
             self._flowing = True
             self._intake.wake()
 
-    async def _next(self) -> Fetch | None:
-        """The next fetch; None when nothing came for a tick. Never returns while suspended."""
+    async def _next(self, task: "Task") -> Fetch | None:
+        """The next fetch; None when nothing came for a tick, or nothing waits and the task has more to do.
+
+        Never returns while suspended.
+        """
         self._at_rest.set()
         try:
             while True:
-                patience = self._tick_seconds
+                patience = 0.0 if task.has_more and not self._suspended else self._tick_seconds
                 if self._waiting and not self._suspended:
                     patience = self._rest.left(self._waiting[0], time.monotonic())
                     if not patience:

@@ -42,7 +42,13 @@ class Task(Protocol):
     an unknown outcome: the task is released and, if this member still owns the partition, a new one takes over
     after a back-off. Any other exception, `RefusedError` and `RecordTooLargeError` among them, is a fault: the
     worker ends with exit code 1.
+
+    Attributes:
+        has_more: there is work that needs no fetch: `idle` is called at once when none waits.
     """
+
+    @property
+    def has_more(self) -> bool: ...
 
     async def take_over(self) -> int:
         """Fence, restore, and give the input offset to go on at.
@@ -62,7 +68,7 @@ class Task(Protocol):
         ...
 
     async def idle(self, caught_up: bool) -> None:
-        """Called about once a `tick_seconds` when nothing came.
+        """Called about once a `tick_seconds` when nothing came, and whenever `has_more` and no fetch waits.
 
         Args:
             caught_up: everything readable (committed) in the partition has been processed.

@@ -66,6 +66,8 @@ class Project:
 class ProjectTask:
     """One changelog partition."""
 
+    has_more = False
+
     def __init__(self, settings: Settings, tp: TopicPartition) -> None:
         self._settings = settings
         self._tp = tp

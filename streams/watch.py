@@ -48,14 +48,15 @@ class Seen:
         return total
 
     def closed(self, partitions: int, sources: int) -> bool:
-        """Whether each of the journal's partitions knows that all sources have ended.
+        """Whether each of the journal's partitions knows that all sources have ended, and has swept.
 
         Args:
             partitions: of the journal.
             sources: input partitions that make up the clock.
         """
         return len(self.metas) == partitions and all(
-            sum(source.closed for source in meta.sources.values()) == sources for meta in self.metas.values()
+            sum(source.closed for source in meta.sources.values()) == sources and not meta.unswept
+            for meta in self.metas.values()
         )
 
 

@@ -59,7 +59,11 @@ class CountingPartition:
         self.states = customers if customers is not None else {}
         self.next_offset = msgspec.json.decode(meta)["next_offset"] if meta is not None else 0
 
-    def batch(self, max_customers: int, max_bytes: int = 1 << 62, max_deadlines: int = 1 << 62) -> "CountingBatch":
+    is_behind = False
+
+    def batch(
+        self, max_customers: int, max_bytes: int = 1 << 62, max_deadlines: int = 1 << 62, defers: bool = False
+    ) -> "CountingBatch":
         return CountingBatch(self)
 
     def merge(self, changes: Changes) -> None:
@@ -68,6 +72,8 @@ class CountingPartition:
 
 
 class CountingBatch:
+    is_behind = False
+
     def __init__(self, partition: CountingPartition) -> None:
         self._partition = partition
         self._touched: dict[str, State] = {}

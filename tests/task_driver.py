@@ -26,10 +26,16 @@ class TaskDriver:
         return self._stage.make_task(self.tp)
 
     async def run(self, max_records: int = 1000) -> int:
-        """Take over, process all there is, idle once, let go; returns the offset it ended at."""
+        """Take over, process all there is, idle until nothing more is to be done, let go.
+
+        Returns:
+            The offset it ended at.
+        """
         position = await self.task.take_over()
         position = await self.process_rest(position, max_records)
         await self.task.idle(True)
+        while self.task.has_more:
+            await self.task.idle(True)
         await self.task.release()
         self.task = self.make_task()
         return position

@@ -116,7 +116,9 @@ class _Examination:
             within,
             sample,
             self._first_offsets,
-            lambda: Partition(settings.core(), self._rulebooks.__getitem__, programs=self._programs),
+            lambda customers, meta: Partition(
+                settings.core(), self._rulebooks.__getitem__, customers, meta, self._programs
+            ),
             self._report,
         )
 

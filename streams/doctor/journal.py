@@ -1,25 +1,25 @@
 """A journal partition read from its beginning to where decide stands: counts by source, and the sample folded.
 
 The changelog is compared at `next_offset` of its own meta record, which stands for the same transaction, so that
-a worker may go on meanwhile. In the middle of a tick that makes very many deadlines due, or of another record that
-takes more than one transaction, the position stays while states change already; then the sample is left out, and
-the report says so.
+a worker may go on meanwhile. Deadlines that ticks have made due and decide has not come to yet are evaluated here
+before the comparison. In the middle of a record that takes more than one transaction, such as an activation, the
+position stays while states change already; then the sample is left out, and the report says so.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 from aiokafka import TopicPartition
 
 from schemas.journal import CustomerEvent, decode_record
 from streams.doctor.reading import Changelog, Range, read_range
-from streams.doctor.refolding import Refolding, differing_fields
+from streams.doctor.refolding import Refolding, differing_fields, is_readable, sweep
 from streams.doctor.report import Report
 from streams.lane import name_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, JOURNAL
-from tagger.meta import Meta, source_key
+from tagger.meta import Meta, encode_meta, source_key
 from tagger.partition import Partition
 from tagger.rulebook import RulebookError
 from tagger.state import VersionError
@@ -38,6 +38,11 @@ _OF_TIME = (
     "paused",
     "control",
 )
+
+
+MakePartition = Callable[[dict[str, bytes] | None, bytes | None], Partition]
+"""Gives a partition of some states and a meta record, or one that has decided nothing; it finds the published
+rulebooks."""
 
 
 @dataclass(slots=True)
@@ -71,7 +76,8 @@ class Scan:
 
     Attributes:
         sources: by `topic-partition`.
-        tags: expected of each customer of the sample, in order; None when the sample was not folded.
+        tags: expected of each customer of the sample up to where the changelog stands, in order; None when the
+            sample was not folded.
     """
 
     sources: dict[str, SourceCount] = field(default_factory=dict)
@@ -87,7 +93,7 @@ async def scan(
     within: Range,
     sample: set[str],
     first_offsets: dict[str, int],
-    make_partition: Callable[[], Partition],
+    make_partition: MakePartition,
     report: Report,
 ) -> Scan | None:
     """Read a journal partition, compare the sample's states, and count.
@@ -96,12 +102,11 @@ async def scan(
         within: from the journal's first offset to decide's `next_offset`.
         sample: customers of the changelog to fold again.
         first_offsets: where ingest began to count, by `topic-partition`.
-        make_partition: gives a partition that has decided nothing and finds the published rulebooks.
 
     Returns:
         None when the partition cannot be read as a journal.
     """
-    found, refolding = Scan(), Refolding(make_partition())
+    found, refolding = Scan(), Refolding(make_partition(None, None))
     tp = TopicPartition(settings.topic(JOURNAL), changelog.number)
     unknown: set[str] = set()
     unseen = set(changelog.customers)
@@ -129,9 +134,27 @@ async def scan(
     for customer in sorted(unseen):
         _wrong(report, changelog, settings, customer, "no state without an event in the journal", "one")
     if _is_same_time(settings, changelog, refolding.finish(), report):
-        found.tags = refolding.tags
-        _compare(settings, changelog, refolding.customers, sample | unknown, report)
+        swept, given_off = _swept(changelog, sample, make_partition)
+        found.tags = {
+            customer: tags[: len(tags) - given_off.get(customer, 0)] for customer, tags in refolding.tags.items()
+        }
+        _compare(settings, swept, refolding.customers, sample | unknown, report)
     return found
+
+
+def _swept(
+    changelog: Changelog, sample: set[str], make_partition: MakePartition
+) -> tuple[Changelog, dict[str, int]]:
+    """The changelog with the sample's due deadlines evaluated, and how many tags that gave each customer."""
+    meta, customers = changelog.meta, changelog.customers
+    assert meta is not None
+    if not meta.unswept:
+        return changelog, {}
+    behind = {one: customers[one][1] for one in sample & customers.keys() if is_readable(customers[one][1])}
+    partition = make_partition(behind, encode_meta(meta))
+    given_off = sweep(partition)
+    states = {one: (customers[one][0], state) for one, state in partition.customers.items()}
+    return replace(changelog, customers={**customers, **states}), given_off
 
 
 def _is_same_time(settings: Settings, changelog: Changelog, again: Meta, report: Report) -> bool:

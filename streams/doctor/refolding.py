@@ -4,11 +4,16 @@ A customer's state depends on its own events, on ticks and on activations, so th
 out; whether a record is a repeated append is told here, because that depends on what was left out too.
 """
 
+from collections import Counter
 from collections.abc import Iterable
+
+import msgspec
 
 from tagger.partition import Partition
 from tagger.plain_fold import Folding
-from tagger.state import CustomerState, decode_state
+from tagger.state import CustomerState, VersionError, decode_state
+
+_SWEPT_AT_ONCE = 20_000
 
 
 class Refolding(Folding):
@@ -29,6 +34,29 @@ class Refolding(Folding):
     def _keep(self, tags: Iterable[tuple[str, bytes]]) -> None:
         for customer, tag in tags:
             self.tags.setdefault(customer, []).append(tag)
+
+
+def sweep(partition: Partition) -> dict[str, int]:
+    """Evaluate the deadlines that ticks have made due for a partition's customers.
+
+    Returns:
+        How many tags each gave off, by customer id.
+    """
+    batch = partition.batch()
+    while batch.sweep(_SWEPT_AT_ONCE):
+        pass
+    changes = batch.finish()
+    partition.merge(changes)
+    return Counter(customer for customer, _ in changes.tags)
+
+
+def is_readable(encoded: bytes) -> bool:
+    """Whether a state is one of this release."""
+    try:
+        decode_state(encoded)
+    except (msgspec.MsgspecError, VersionError):
+        return False
+    return True
 
 
 def differing_fields(expected: bytes, found: bytes) -> list[str]:

@@ -16,7 +16,7 @@ from kafka_broker import KafkaBroker
 from pipeline import Pipeline
 from task_deployment import TaskDeployment
 
-from streams import decide
+from streams import activation, decide
 from streams.app import group_of
 from streams.child import free_port
 from streams.cli.doctor import doctor
@@ -374,26 +374,72 @@ class StoppedError(Exception):
     """Where the test lets a worker end."""
 
 
-async def test_a_tick_half_done_is_no_damage(
-    kafka: KafkaBroker, topic_prefix: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some customers' deadlines are evaluated, the position stands at the tick: the sample waits for later."""
-    (tmp_path / "pack.yaml").write_text("pack: p\nrules: {mondays: {when: today.weekday == 1}}\n")
+def stop_at(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """Let decide touch five customers a transaction beyond those of its records, and end before the `last` one."""
     commit, commits = decide.DecideTask._commit, itertools.count(1)
 
     async def stopping(task: decide.DecideTask, *arguments: Any) -> Any:
-        if next(commits) == 4:
+        if next(commits) == last:
             raise StoppedError
         return await commit(task, *arguments)
 
+    monkeypatch.setattr(decide, "MAX_CUSTOMERS", 5)
+    monkeypatch.setattr(decide.DecideTask, "_commit", stopping)
+
+
+def fridays() -> list[SourceRecord]:
+    """Thirty customers on a Friday, and the Monday after, which makes each of them due."""
+    friday = [deposit(number, "2026-02-27T09:00:00+08:00") for number in range(30)]
+    return [*friday, deposit(30, "2026-03-02T09:00:00+08:00")]
+
+
+MONDAYS = "pack: p\nrules: {mondays: {when: today.weekday == 1}}\n"
+
+
+async def test_deadlines_that_still_wait_are_no_damage(
+    kafka: KafkaBroker, topic_prefix: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some customers' deadlines are evaluated, the others' due since the last tick: the sample is compared."""
+    (tmp_path / "pack.yaml").write_text(MONDAYS)
     async with TaskDeployment.open(
         kafka.bootstrap, topic_prefix, redis_url, partitions=1, rules=tmp_path, batch_records=1000
     ) as made:
-        friday = [deposit(number, "2026-02-27T09:00:00+08:00") for number in range(30)]
-        await publish(made.settings, [*friday, deposit(30, "2026-03-02T09:00:00+08:00")], topics=None)
+        await publish(made.settings, fridays(), topics=None)
         await made.catch_up("ingest")
-        monkeypatch.setattr(decide, "MAX_CUSTOMERS", 5)
-        monkeypatch.setattr(decide.DecideTask, "_commit", stopping)
+        stop_at(monkeypatch, 4)
+        with pytest.raises(StoppedError):
+            await made.catch_up("decide")
+        monkeypatch.undo()
+        await made.catch_up("project")
+        half = await examined(made)
+        assert (half.findings, half.not_checked) == ([], [])
+        assert half.checked["customers folded again"] == 31
+        assert 0 < half.checked["tags"] < 31
+        partition, value = (await made.last(CUSTOMERS))["C29"]
+        state = decode_state(value)
+        state.revision += 1
+        await made.send(CUSTOMERS, partition, "C29", encode_state(state))
+        damaged = await examined(made)
+        assert [finding.where for finding in damaged.findings if "revision" in finding.found]
+        await made.send(CUSTOMERS, partition, "C29", value)
+        await made.catch_up()
+        whole = await examined(made)
+        assert (whole.findings, whole.not_checked) == ([], [])
+        assert whole.checked["tags"] == 31
+
+
+async def test_an_activation_half_done_is_no_damage(
+    kafka: KafkaBroker, topic_prefix: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some customers are under the new rulebook, the position stands before it: the sample waits for later."""
+    (tmp_path / "pack.yaml").write_text(MONDAYS)
+    async with TaskDeployment.open(
+        kafka.bootstrap, topic_prefix, redis_url, partitions=1, rules=tmp_path, batch_records=1000
+    ) as made:
+        await made.run(fridays())
+        digest = await activation.publish(made.settings, {"pack.yaml": MONDAYS.replace("== 1", "== 2")})
+        await activation.activate(made.settings, digest)
+        stop_at(monkeypatch, 4)
         with pytest.raises(StoppedError):
             await made.catch_up("decide")
         monkeypatch.undo()

@@ -131,6 +131,7 @@ class Watcher:
     """A stage, and its tasks, that only note what they are told."""
 
     name = "decide"
+    has_more = False
 
     def __init__(self, topic: str) -> None:
         self.topics = (topic,)

@@ -72,6 +72,7 @@ class StubStage:
 
     name = "decide"
     topics = ("in",)
+    has_more = False
 
     def __init__(self) -> None:
         self.taken = self.done = 0

@@ -63,6 +63,7 @@ class Plan:
     tick_seconds: float = 2.0
     batch_records: int = 10
     max_customers: int = 1000
+    max_deadlines: int = 1000
     fetch_records: int = 12
     restore_records: int = 50
     transaction_timeout: float = 15.0
@@ -129,6 +130,7 @@ def draw(seed: int, kinds: tuple[Kind, ...] | None = None) -> Plan:
     for kind in chosen:
         for _ in range(random.choice((1, 2, 5))):
             plan.faults.append(Fault(random.uniform(0.5, STORM_SECONDS), kind, _seconds(kind, random)))
+    plan.max_deadlines = Random(f"deadlines {seed}").choice((1, 1, 2, 1000))
     cleaner = Random(f"cleaner {seed}")
     if kinds is None and cleaner.random() < 0.4:
         for _ in range(cleaner.choice((1, 4, 12))):

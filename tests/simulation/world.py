@@ -26,6 +26,7 @@ from streams.redis_view import META_KEY as VIEW_META_KEY
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, RULEBOOKS, TAGS
 from tagger.ingest import CONTROL_HEADER
+from tagger.meta import META_KEY, decode_meta
 from tagger.partition import Partition
 from tagger.program import Program
 
@@ -318,7 +319,15 @@ class World:
             # a reader learns of markers at the end only with the record after them
             if log.open or log.read(at.offset if at else 0, 1, committed=True)[0]:
                 return False
+            if stage == "decide" and self._is_behind(number):
+                return False
         return all(owner.all_taken_over() for worker in self.workers.values() for owner in worker.ownerships)
+
+    def _is_behind(self, number: int) -> bool:
+        """Whether decide's last word of a partition is that deadlines are due."""
+        log = self.broker.logs[TopicPartition(CUSTOMERS, number)]
+        metas = [record.value for record in log.committed() if record.key == META_KEY.encode()]
+        return bool(metas and decode_meta(metas[-1]).unswept)
 
     def _shown(self) -> bool:
         """Whether Redis says that it holds everything."""
@@ -452,6 +461,7 @@ def installed(world: World) -> Iterator[None]:
         mock.patch.object(clients, "AIOKafkaAdminClient", made["Admin"]),
         mock.patch.object(project, "Redis", made["Redis"]),
         mock.patch.object(decide, "MAX_CUSTOMERS", world.plan.max_customers),
+        mock.patch.object(decide, "MAX_DEADLINES", world.plan.max_deadlines),
         *(mock.patch.object(module, "time", time) for module in (unit, lane, ownership, restore)),
     ]
     handler, log = _Told(world), logging.getLogger("streams")

@@ -47,7 +47,7 @@ class StubIntake:
 
 
 class StubTask:
-    """Starts at 0; `work` decides what a fetch does."""
+    """Starts at 0; `work` decides what a fetch does, and has `more` calls of `idle` to ask for."""
 
     def __init__(self, stage: "StubStage") -> None:
         self._stage = stage
@@ -60,7 +60,12 @@ class StubTask:
         await self._stage.work(records)
         self._stage.done.extend(item.offset for item in records)
 
+    @property
+    def has_more(self) -> bool:
+        return self._stage.more > 0
+
     async def idle(self, caught_up: bool) -> None:
+        self._stage.more -= 1
         self._stage.idles.append(caught_up)
 
     async def release(self) -> None:
@@ -73,6 +78,7 @@ class StubStage:
 
     def __init__(self) -> None:
         self.begins_at = 0
+        self.more = 0
         self.taken = self.released = 0
         self.done: list[int] = []
         self.idles: list[bool] = []
