@@ -78,6 +78,7 @@ def run(
     max_deadlines: int = 1 << 62,
     restart: bool = False,
     sweeps: Mapping[int, int] | None = None,
+    is_swept: bool = True,
 ) -> Run:
     """Fold a journal.
 
@@ -86,8 +87,9 @@ def run(
         cuts: commit after these numbers of records; None after each one.
         max_customers, max_deadlines: of a batch.
         restart: forget all but the changelog's bytes after each commit.
-        sweeps: let ticks leave deadlines behind, and evaluate so many after these numbers of records; the rest at
-            the end. Those a tick makes due are evaluated at once when None.
+        sweeps: let ticks leave deadlines behind, and evaluate so many after these numbers of records. Those a tick
+            makes due are evaluated at once when None.
+        is_swept: evaluate at the end what is left of them.
     """
     if isinstance(packs, str):
         packs, records = {"r1": packs}, [activation("r1"), *records]
@@ -122,7 +124,7 @@ def run(
         if cuts is None or offset + 1 in cuts:
             commit()
     commit()
-    while partition.is_behind:
+    while is_swept and partition.is_behind:
         batch.sweep(1)
         commit()
     result.partition = partition

@@ -94,15 +94,15 @@ class StubStage:
 class Setting:
     """An ownership over stubs."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick_seconds: float = 0.02) -> None:
         self.stage = StubStage()
         self.intake = StubIntake()
         self.failures: list[BaseException] = []
-        self.limit()
+        self.limit(tick_seconds=tick_seconds)
 
-    def limit(self, **limits: float) -> None:
+    def limit(self, tick_seconds: float = 0.02, **limits: float) -> None:
         """Begin with other settings."""
-        settings = Settings(tick_seconds=0.02, **limits)  # type: ignore[arg-type]
+        settings = Settings(tick_seconds=tick_seconds, **limits)  # type: ignore[arg-type]
         self.owners = Ownership(self.stage, settings, self.failures.append)  # type: ignore[arg-type]
         self.owners.attach(self.intake)
 
@@ -330,6 +330,21 @@ async def test_a_quiet_partition_ticks_and_a_revoked_one_does_not(setting: Setti
     ticks = len(setting.stage.idles)
     await asyncio.sleep(0.1)
     assert len(setting.stage.idles) == ticks
+
+
+async def test_a_task_that_has_more_to_do_does_it_at_once_and_a_fetch_comes_first() -> None:
+    setting = Setting(tick_seconds=3600.0)
+    setting.stage.more = 50
+    await setting.own()
+    await until(lambda: len(setting.stage.idles) == 50)
+    setting.stage.more = 1 << 30
+    setting.deliver(0, 2)
+    await until(lambda: setting.stage.done == [0, 1])
+    await until(lambda: len(setting.stage.idles) > 60)
+    await setting.owners.revoke()
+    idles = len(setting.stage.idles)
+    await asyncio.sleep(0.05)
+    assert len(setting.stage.idles) == idles
 
 
 async def test_stopping_releases_everything_and_takes_nothing_more(setting: Setting) -> None:
