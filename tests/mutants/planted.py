@@ -15,6 +15,7 @@ from aiokafka import TopicPartition
 from simulation import kafka_clients, view_store
 
 import schemas.decode
+import tagger.partition
 from schemas.journal import hash_event
 from streams import decide, fetch, ingest, lane, ownership, project, restore, unit
 from streams.unit import FencedError, OutcomeUnknownError
@@ -22,7 +23,7 @@ from tagger import evidence, meta
 from tagger.deadlines import DueQueue
 from tagger.fold import Fold
 from tagger.meta import Meta
-from tagger.partition import Partition
+from tagger.partition import Batch, Partition
 
 patch = mock.patch.object
 
@@ -342,6 +343,38 @@ def a_group_never_told_what_failed() -> Iterator[None]:
 def deadline_lost_on_restore() -> Iterator[None]:
     """The queue of deadlines is filled by what this process decided only."""
     with patch(DueQueue, "_build", lambda self: setattr(self, "_heap", [])):
+        yield
+
+
+@contextmanager
+def sweep_forgotten_on_restore() -> Iterator[None]:
+    """Who takes over knows of no tick that has left deadlines behind."""
+    init = Partition.__init__
+
+    def mutant(self: Partition, *arguments: Any, **named: Any) -> None:
+        init(self, *arguments, **named)
+        self.meta.unswept = []
+
+    with patch(Partition, "__init__", mutant):
+        yield
+
+
+@contextmanager
+def known_time_of_the_latest_tick() -> Iterator[None]:
+    """Deadlines are passed as of the latest tick, whichever made them due."""
+
+    def mutant(fold: Fold, state: Any, known: Meta) -> None:
+        if state.due_ms < known.unswept[-1]:
+            fold.pass_time(state, known.unswept[-1])
+
+    with patch(tagger.partition, "pass_times", mutant):
+        yield
+
+
+@contextmanager
+def a_record_before_its_customers_deadlines() -> Iterator[None]:
+    """A record does not ask whether a tick has made a deadline of its customer due."""
+    with patch(Batch, "_catch_up", lambda *_arguments: None):
         yield
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
-from builders import app, money, tick
+from builders import app, money, tick, ticks
 from counting import CountingPartition, counting_stage, journal_value
 from driver import run
 from mutants import planted
-from mutants.focus import uncommitted
+from mutants.focus import Plant, uncommitted
 from rulebooks import RICH
 from simulation.run import simulate
 
@@ -281,6 +281,21 @@ with {plant}():
 """
 
 
+def is_a_deadline_passed_as_of_the_tick_that_made_it_due() -> bool:
+    """Later ticks make nothing stale that the first of them was in time for, through restarts and a record."""
+    pack = "pack: p\nrules: {in: {when: 'assets > 0', for: 30m, offer: {family: coupon, priority: 1}}}\n---\n"
+    day = "2026-03-02"
+    records = [
+        *ticks(f"{day} 08:00"),
+        *(money(f"{day} 09:00", 100, f"t-{one}", customer=one) for one in ("C1", "C2")),
+        *(one for hour in (10, 15, 20) for one in ticks(f"{day} {hour}:00")),
+        money(f"{day} 20:00", 100, "t3", customer="C2"),
+    ]
+    left = run(records, f"{pack}consent: false\nstale: 1h\n", sweeps={}, cuts=None, restart=True)
+    told = [left.told(customer)[0]["delivery"] for customer in ("C1", "C2") if left.told(customer)]
+    return [delivery["reason"] for delivery in told] == [None, None]
+
+
 def does_no_hash_seed_change_a_byte(plant: str) -> bool:
     prints = {
         subprocess.run(
@@ -350,6 +365,20 @@ def test_clock_as_maximum() -> None:
     assert is_the_clock_the_slowest_source()
     with planted.clock_as_maximum():
         assert not is_the_clock_the_slowest_source()
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        planted.sweep_forgotten_on_restore,
+        planted.known_time_of_the_latest_tick,
+        planted.a_record_before_its_customers_deadlines,
+    ],
+)
+def test_a_sweep(plant: Plant) -> None:
+    assert is_a_deadline_passed_as_of_the_tick_that_made_it_due()
+    with plant():
+        assert not is_a_deadline_passed_as_of_the_tick_that_made_it_due()
 
 
 def test_late_by_the_customers_own_clock() -> None:
