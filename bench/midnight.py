@@ -8,69 +8,35 @@ import asyncio
 import logging
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 
-import msgspec
 from kafka_broker import KafkaBroker
 
 from bench.changelog import MODELS, fold_made_up_bank, write_changelog
 from bench.job import PARTITIONS
 from bench.machine import describe_machine, load_average
 from bench.measure import Progress, StuckError, cpu_seconds, peak_bytes
-from bench.midnight_feed import OTHERS, RATE, Feed, other
+from bench.midnight_eve import eve_of
+from bench.midnight_feed import OTHERS, RATE, Feed
 from bench.midnight_report import MidnightReport, Others
 from bench.midnight_watch import Watch
 from bench.workers import ROOT, BenchError, wait_for_event, worker_of
-from schemas.journal import Tick
 from streams import topics as contract
 from streams.child import Child
 from streams.clients import read_topic
 from streams.settings import Settings
-from tagger.partition import Partition
-from tagger.plain_fold import Folding
-from tagger.state import decode_due
 
-_WARM_UP_SECONDS = 5.0
-_GAP_SECONDS = 5.0
-"""What is appended so shortly before midnight may still be on its way then, and counts as appended after it."""
+_LEAD_SECONDS = 5.0
+"""How long at most the worker warms up before it is measured, and how shortly before midnight an event counts as
+one of the midnight, because it may still be on its way then."""
 _TAKE_OVER_SECONDS = 600.0
 _PATIENCE_SECONDS = 300.0
+_TAGS_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Eve:
-    """The made-up bank shortly before a midnight, and those of its customers who have a deadline at it."""
-
-    bank: Partition
-    models: list[str]
-    begin_ms: int
-    midnight_ms: int
-
-    def copies(self, customers: int) -> Iterator[tuple[bytes, bytes]]:
-        """Idle customers, and those who will have events."""
-        states = cycle([self.bank.customers[model] for model in self.models])
-        for number in range(customers):
-            yield f"R{number:08}".encode(), next(states)
-        for number in range(OTHERS):
-            yield other(number), next(states)
-
-    def tags(self, ticks: list[Tick], customers: int) -> int:
-        """How many tags the ticks bring about for idle customers; the bank moves on with them."""
-        whose: list[str] = []
-        folding = Folding(self.bank, lambda tag: whose.append(msgspec.json.decode(tag)["customer_id"]))
-        for tick in ticks:
-            folding.take(tick)
-        folding.finish()
-        of_model = Counter(whose)
-        return sum(of_model[model] for _, model in zip(range(customers), cycle(self.models), strict=False))
 
 
 def run_midnight(customers: int, seconds: float, results: Path, say: Say) -> MidnightReport:
@@ -106,7 +72,7 @@ async def _measure(settings: Settings, customers: int, seconds: float, folder: P
     load = load_average()
     await contract.create(settings)
     say("folding a made-up bank")
-    eve = _eve_of(await fold_made_up_bank(settings), settings, seconds)
+    eve = eve_of(await fold_made_up_bank(settings), settings, seconds + 2 * _lead(seconds))
     say(f"writing {customers:,} customers")
     await write_changelog(settings, eve.copies(customers), eve.bank.meta)
     say("restoring")
@@ -117,8 +83,9 @@ async def _measure(settings: Settings, customers: int, seconds: float, folder: P
         await wait_for_event(child, "taken over", PARTITIONS, _TAKE_OVER_SECONDS)
         restored = peak_bytes(child.pid)
         async with watch:
-            night = _Night(child, feed, watch)
-            await night.run(settings, seconds, say)
+            night = _Night(child, feed, watch, seconds)
+            await night.run(settings, say)
+        tags = await _check_tags(settings, eve.tags(feed.ticks, customers))
         peak = peak_bytes(child.pid)
     assert feed.midnight_at is not None
     assert watch.finished_at is not None
@@ -129,7 +96,7 @@ async def _measure(settings: Settings, customers: int, seconds: float, folder: P
         due_models=len(eve.models),
         partitions=PARTITIONS,
         rate=RATE,
-        tags=await _check_tags(settings, eve.tags(feed.ticks, customers)),
+        tags=tags,
         seconds=watch.finished_at - feed.midnight_at,
         cpu_seconds=night.cpu_seconds,
         idle_cpu_share=night.idle_cpu_share,
@@ -142,37 +109,23 @@ async def _measure(settings: Settings, customers: int, seconds: float, folder: P
     )
 
 
-def _eve_of(bank: Partition, settings: Settings, seconds: float) -> _Eve:
-    """Let time pass to shortly before a midnight, and see who has a deadline at it."""
-    assert bank.meta.clock_ms is not None
-    calendar = bank.calendar
-    # a whole day without events, so that nothing is left over from the bank's last one
-    midnight_ms = calendar.start_ms(calendar.day_of(bank.meta.clock_ms) + 2)
-    begin_ms = midnight_ms - int((_WARM_UP_SECONDS + seconds + _GAP_SECONDS) * 1000)
-    folding = Folding(bank)
-    for topic in settings.clock_topics:
-        folding.take(Tick(topic=topic, partition=0, of=1, time_ms=begin_ms))
-    folding.finish()
-    models = [name for name, state in bank.customers.items() if decode_due(state) == midnight_ms]
-    return _Eve(bank, models, begin_ms, midnight_ms)
-
-
 class _Night:
     """The worker from the first event on until it has come to rest after midnight."""
 
-    def __init__(self, child: Child, feed: Feed, watch: Watch) -> None:
+    def __init__(self, child: Child, feed: Feed, watch: Watch, seconds: float) -> None:
         self._child, self._feed, self._watch = child, feed, watch
+        self._seconds, self._lead = seconds, _lead(seconds)
         self._tasks: list[asyncio.Task[None]] = []
         self._measured_from = self.caught_up_at = 0.0
         self.cpu_seconds = 0.0
         self.idle_cpu_share = 0.0
 
-    async def run(self, settings: Settings, seconds: float, say: Say) -> None:
+    async def run(self, settings: Settings, say: Say) -> None:
         child, feed, watch = self._child, self._feed, self._watch
         say(f"{RATE} events a second of {OTHERS:,} others")
         feeding, reading = asyncio.create_task(feed.run()), asyncio.create_task(watch.run())
         self._tasks = [feeding, reading]
-        await asyncio.sleep(_WARM_UP_SECONDS)
+        await asyncio.sleep(self._lead)
         self._measured_from, cpu = time.monotonic(), cpu_seconds(child.pid)
         await self._until(lambda: feed.midnight_at is not None)
         midnight_cpu = cpu_seconds(child.pid)
@@ -183,7 +136,7 @@ class _Night:
         say("catching up")
         await self._until(lambda: feed.waiting.since() > (watch.finished_at or 0.0))
         self.caught_up_at = time.monotonic()
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(self._seconds)
         feed.stop()
         await feeding
         self._tasks = [reading]
@@ -199,7 +152,7 @@ class _Night:
     def others(self) -> dict[str, Others]:
         """How long the others' events took, by when they were appended."""
         assert self._feed.midnight_at is not None
-        begin, end = self._feed.midnight_at - _GAP_SECONDS, self.caught_up_at
+        begin, end = self._feed.midnight_at - self._lead, self.caught_up_at
         phases: dict[str, list[float]] = {"before": [], "from midnight until caught up": [], "after": []}
         before, meanwhile, after = phases.values()
         for appended_at, took in self._watch.latencies:
@@ -209,7 +162,7 @@ class _Night:
                 meanwhile.append(took)
             elif appended_at >= self._measured_from:
                 before.append(took)
-        return {phase: Others.of(seconds) for phase, seconds in phases.items()}
+        return {phase: Others.of(latencies) for phase, latencies in phases.items()}
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         moved_at, before = time.monotonic(), None
@@ -226,10 +179,17 @@ class _Night:
 
 
 async def _check_tags(settings: Settings, expected: int) -> int:
-    """Count the committed tags of the idle customers."""
-    topic = settings.topic(contract.TAGS)
-    keys = [record.key or b"" async for record in read_topic(settings, topic, whole=True)]
-    found = sum(key.startswith(b"R") for key in keys)
-    if found != expected:
-        raise BenchError(f"expected {expected} tags of idle customers, found {found}")
-    return found
+    """Count the committed tags of the idle customers; the last may still be on their way."""
+    topic, deadline = settings.topic(contract.TAGS), time.monotonic() + _TAGS_SECONDS
+    while True:
+        keys = [record.key or b"" async for record in read_topic(settings, topic, whole=True)]
+        found = sum(key.startswith(b"R") for key in keys)
+        if found == expected:
+            return found
+        if time.monotonic() > deadline:
+            raise BenchError(f"expected {expected} tags of idle customers, found {found}")
+        await asyncio.sleep(1)
+
+
+def _lead(seconds: float) -> float:
+    return min(_LEAD_SECONDS, seconds)
