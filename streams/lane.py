@@ -265,7 +265,7 @@ class Lane:
                     with self.vitals.at_work():
                         await task.process(fetch)
                     self._position = self.vitals.done = fetch.end
-                    self._rest.worked(began, time.monotonic())
+                    self._rest.worked(fetch, began, time.monotonic())
         finally:
             self._position, self._flowing = None, False
             self._waiting.clear()
