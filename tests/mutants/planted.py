@@ -134,6 +134,19 @@ def no_guard_on_next_offset() -> Iterator[None]:
 
 
 @contextmanager
+def records_below_the_position_folded_again() -> Iterator[None]:
+    """Neither a task nor a batch looks whether a record was folded before."""
+    fold = Batch.fold
+
+    def mutant(self: Batch, offset: int, record: Any) -> bool:
+        self._meta.next_offset = min(self._meta.next_offset, offset)
+        return fold(self, offset, record)
+
+    with patch(Partition, "next_offset", 0), patch(Batch, "fold", mutant):
+        yield
+
+
+@contextmanager
 def revoke_without_awaiting_the_batch_in_flight() -> Iterator[None]:
     """Intake stops, and the callback returns."""
 

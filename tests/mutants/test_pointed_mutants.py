@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
-from builders import app, money, tick, ticks
+from builders import activation, app, money, tick, ticks
 from counting import CountingPartition, counting_stage, journal_value
 from driver import run
 from mutants import planted
@@ -23,6 +23,7 @@ from rulebooks import RICH
 from simulation.run import simulate
 
 from schemas.decode import Decoder
+from schemas.journal import encode_record
 from streams import lane, ownership
 from streams.app import build_app
 from streams.fetch import BatchConsumerThread
@@ -31,6 +32,7 @@ from streams.ownership import Claim, Ownership
 from streams.project import Project
 from streams.settings import Settings
 from streams.unit import FencedError, OutcomeUnknownError
+from tagger.partition import Partition
 from tagger.settings import CoreSettings
 
 pytestmark = pytest.mark.mutant
@@ -207,6 +209,47 @@ async def does_a_failed_commit_leave_the_state_alone() -> bool:
     return (partition.states, partition.next_offset) == ({}, 0)
 
 
+class KeepingUnit:
+    """A unit of work that keeps what was committed, and always succeeds."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, bytes | str, bytes]] = []
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Any]:
+        def append(topic: str, _partition: int, key: bytes, value: bytes) -> None:
+            self.records.append((topic, key, value))
+
+        def append_all(topic: str, _partition: int, records: Any) -> None:
+            self.records += [(topic, *one) for one in records]
+
+        yield SimpleNamespace(append=append, append_all=append_all, offsets=lambda *_: None, commit=nothing)
+
+
+async def is_what_lies_below_the_position_dropped() -> bool:
+    """A fetch that begins with what was decided already ends as one that does not."""
+    journal = [
+        activation("a"),
+        *(app("2026-03-02 10:00", f"a{number}", product="P") for number in range(6)),
+        tick("2026-03-02 11:00", "bank.transactions"),
+        tick("2026-03-02 11:00", "bank.app-events"),
+        app("2026-03-02 12:00", "a6", product="P"),
+    ]
+    fetched = [record(encode_record(one), offset) for offset, one in enumerate(journal)]
+
+    async def decide(*fetches: slice) -> list[tuple[str, bytes | str, bytes]]:
+        settings, unit = Settings(), KeepingUnit()
+        task = counting_stage(settings).make_task(TopicPartition(settings.topic("tagging.journal"), 0))
+        task._rulebooks = {"a": {"p.yaml": RICH}}  # type: ignore[assignment]
+        task._partition = Partition(CoreSettings(), task._rulebooks.__getitem__)  # type: ignore[attr-defined]
+        task._unit = unit  # type: ignore[assignment]
+        for part in fetches:
+            await task.process(fetched[part])
+        return unit.records
+
+    return await decide(slice(0, 9), slice(9, 10)) == await decide(slice(0, 9), slice(2, 10))
+
+
 async def is_the_group_told_what_a_failed_commit_did_not() -> bool:
     told: list[Any] = []
 
@@ -343,6 +386,12 @@ async def test_merge_before_commit() -> None:
     assert await does_a_failed_commit_leave_the_state_alone()
     with planted.merge_before_commit():
         assert not await does_a_failed_commit_leave_the_state_alone()
+
+
+async def test_records_below_the_position_folded_again() -> None:
+    assert await is_what_lies_below_the_position_dropped()
+    with planted.records_below_the_position_folded_again():
+        assert not await is_what_lies_below_the_position_dropped()
 
 
 async def test_a_group_never_told_what_failed() -> None:
