@@ -6,7 +6,7 @@ they began.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -226,7 +226,7 @@ async def offset_ranges(
 
 async def read_topic(
     settings: Settings, topic: str, partitions: Iterable[int] | None = None, whole: bool = False
-) -> AsyncIterator[ConsumerRecord]:
+) -> AsyncGenerator[ConsumerRecord, None]:
     """Every committed record of a topic from its beginning to its end as of now, ordered within a partition.
 
     Args:

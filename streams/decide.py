@@ -6,14 +6,16 @@ only truth for where to go on; the group's offset is there for lag tools, and co
 
 **Where to begin** (`_check_position`). With a meta record: at its `next_offset`, which must lie within the
 journal. Without one the journal counts as not begun, and that is believed only when nothing contradicts it: the
-changelog holds no customer, the group has no offset, and the journal still has its offset 0, so that nothing can
-have been missed. Ingest may well have written before decide first started. Everything else is a lost changelog,
-and refused: deciding from there would forget balances and repeat tags.
+changelog holds no customer, the group has no offset, the journal still has its offset 0, so that nothing can have
+been missed, and no tag was ever committed, because offsets of an idle group expire. Ingest may well have written
+before decide first started. Everything else is a lost changelog, and refused: deciding from there would forget
+balances and repeat tags.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 
 from aiokafka import ConsumerRecord, TopicPartition
@@ -21,7 +23,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from schemas.journal import Activation, decode_record
 from streams import failpoints
 from streams.app import group_of
-from streams.clients import committed_offsets, offset_ranges
+from streams.clients import committed_offsets, offset_ranges, read_topic
 from streams.lane import name_of
 from streams.ownership import StageName
 from streams.restore import META_KEY, Restored, restore
@@ -216,13 +218,8 @@ class DecideTask:
         settings, journal = self._settings, self._journal
         name = name_of(journal)
         begin, end = (await offset_ranges(settings, [journal]))[journal]
-        if restored.meta is None and (restored.customers or committed is not None or begin > 0):
-            raise PositionError(
-                f"expected a meta record in {name_of(self._changelog)}, found none, while it holds "
-                f"{len(restored.customers)} customers, the group's offset of {name} is {committed}, and the "
-                f"journal begins at {begin}: the changelog is lost. Restore it, or give the deployment a new "
-                "`app` and an empty changelog to decide the whole journal again"
-            )
+        if restored.meta is None:
+            await self._check_not_begun(restored, begin, committed)
         if not begin <= next_offset <= end:
             raise PositionError(
                 f"expected to go on at offset {next_offset} of {name}, found the journal from {begin} to {end}"
@@ -237,6 +234,31 @@ class DecideTask:
                 "group offset behind the changelog, which counts",
                 extra={"partition": name, "group_offset": committed, "next_offset": next_offset},
             )
+
+    async def _check_not_begun(self, restored: Restored, begin: int, committed: int | None) -> None:
+        found = (
+            f"holds {len(restored.customers)} customers, the group's offset of {name_of(self._journal)} is "
+            f"{committed}, and the journal begins at {begin}"
+        )
+        if not restored.customers and committed is None and begin == 0:
+            # Tags that a newer owner committed since our restore say nothing, and nothing that we do counts then.
+            if not await self._has_tags() or (await restore(self._settings, self._changelog)).meta is not None:
+                return
+            found = f"is empty, and tags were written to {self._tags}-{self._journal.partition}"
+        raise PositionError(
+            f"expected a meta record in {name_of(self._changelog)}, found none, while it {found}: the changelog "
+            "is lost. Restore it, or give the deployment a new `app`, changelog and tag topic to decide the "
+            "whole journal again"
+        )
+
+    async def _has_tags(self) -> bool:
+        """Whether a tag was ever committed; what an aborted transaction left is none."""
+        tags = TopicPartition(self._tags, self._journal.partition)
+        begin, end = (await offset_ranges(self._settings, [tags]))[tags]
+        if begin > 0 or end == 0:
+            return begin > 0
+        async with aclosing(read_topic(self._settings, tags.topic, [tags.partition], whole=True)) as committed:
+            return await anext(committed, None) is not None
 
 
 class Decide:

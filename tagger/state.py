@@ -41,7 +41,7 @@ class VersionError(Exception):
     def __init__(self, what: str, expected: int, got: int) -> None:
         super().__init__(
             f"expected a {what} record of version {expected}, got version {got}: run the release that wrote it, "
-            "or give the deployment a new `app` and an empty changelog to decide the journal again"
+            "or give the deployment a new `app`, changelog and tag topic to decide the journal again"
         )
 
 

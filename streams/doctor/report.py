@@ -9,7 +9,7 @@ Check = Literal["fates", "changelog", "tags", "view"]
 REMEDIES: dict[Check, str] = {
     "fates": "stop ingest and decide and keep all topics; something besides the workers wrote to or deleted from "
     "them, or a group's offset was moved",
-    "changelog": "stop decide; give the deployment a new `app` and an empty changelog to decide the journal again",
+    "changelog": "stop decide; with a new `app`, changelog and tag topic the deployment decides the journal again",
     "tags": "stop decide and keep the topic; no transaction of a worker leaves this. Consumers drop what repeats "
     "by (tag_id, revision)",
     "view": "delete the partition's field of tagger:meta (or all of Redis): project then writes its view again",

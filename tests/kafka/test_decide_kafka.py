@@ -9,11 +9,13 @@ from counting import expected_tags
 from counting_run import Deployment, numbered, until
 from kafka_broker import KafkaBroker
 
-from streams.clients import open_admin, open_producer
+from streams import failpoints
+from streams.clients import offset_ranges, open_admin, open_producer, read_topic
 from streams.decide import PositionError
+from streams.failpoints import FailPointError
 from streams.restore import HangingTransactionError, restore
-from streams.topics import CUSTOMERS, create
-from streams.unit import FencedError, RecordTooLargeError, UnitOfWork
+from streams.topics import CUSTOMERS, TAGS, create
+from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError, UnitOfWork
 
 pytestmark = pytest.mark.kafka
 
@@ -174,26 +176,75 @@ async def test_a_journal_that_ingest_began_before_decide_is_begun_at_its_start(d
     await task.release()
 
 
-async def test_a_changelog_that_was_lost_is_refused(deployment: Deployment) -> None:
+async def decide_and_leave(deployment: Deployment) -> None:
+    """A tag for each customer, by a worker that is gone then."""
     with deployment.running():
-        await deployment.write(numbered(100))
+        await deployment.write(numbered(200))
         worker = deployment.start_worker()
         await deployment.settle()
-        await worker.leave()
-    topic = deployment.settings.topic(CUSTOMERS)
+        assert await worker.leave() == 0
+
+
+async def make_anew(deployment: Deployment, *topics: str) -> None:
+    """Delete topics with all that they hold, and create them again."""
+    names = {deployment.settings.topic(topic) for topic in topics}
     async with open_admin(deployment.settings) as admin:
-        await admin.delete_topics([topic])
+        await admin.delete_topics(sorted(names))
 
-    async def is_gone() -> bool:
+    async def are_gone() -> bool:
         async with open_admin(deployment.settings) as admin:
-            return topic not in await admin.list_topics()
+            return not names & set(await admin.list_topics())
 
-    await until(is_gone, "the changelog to be deleted")
+    await until(are_gone, "topics to be deleted")
     await create(deployment.settings)
+
+
+async def test_a_changelog_that_was_lost_is_refused(deployment: Deployment) -> None:
+    await decide_and_leave(deployment)
+    await make_anew(deployment, CUSTOMERS)
     task = deployment.task(0)
-    with pytest.raises(PositionError, match="the changelog is lost"):
+    with pytest.raises(PositionError, match=r"the group's offset of .* is \d+,.*the changelog is lost"):
         await task.take_over()
     await task.release()
+
+
+async def test_a_lost_changelog_is_refused_also_by_a_group_that_has_no_offset_any_more(
+    deployment: Deployment,
+) -> None:
+    """A group's offsets expire when it is idle; another `app` has another group, and so none either."""
+    await decide_and_leave(deployment)
+    await make_anew(deployment, CUSTOMERS)
+    deployment.settings = deployment.settings.model_copy(update={"app": f"{deployment.settings.app}-again"})
+    task = deployment.task(0)
+    with pytest.raises(PositionError, match=r"tags were written to .*tags-0: the changelog is lost"):
+        await task.take_over()
+    await task.release()
+
+    await make_anew(deployment, TAGS)
+    task = deployment.task(0)
+    assert await task.take_over() == 0, "the whole journal is decided again, as the error says"
+    await task.release()
+
+
+async def test_a_first_transaction_that_was_aborted_is_no_beginning(deployment: Deployment) -> None:
+    """It leaves tags that nobody may act on, and an end of their partition above 0."""
+    settings, tags = deployment.settings, TopicPartition(deployment.settings.topic(TAGS), 0)
+
+    async def break_off(place: str, _nth: int) -> None:
+        if place == "unit.after-offsets":
+            raise FailPointError
+
+    await deployment.write(numbered(200))
+    records = [record async for record in read_topic(settings, deployment.journal, [0])]
+    task = deployment.task(0)
+    await task.take_over()
+    with failpoints.arming(break_off), pytest.raises(OutcomeUnknownError):
+        await task.process(records)
+    await task.release()
+    assert (await offset_ranges(settings, [tags]))[tags][1] > 0
+    again = deployment.task(0)
+    assert await again.take_over() == 0
+    await again.release()
 
 
 async def test_a_worker_waits_for_a_journal_partition_to_be_fenced_free(deployment: Deployment) -> None:
