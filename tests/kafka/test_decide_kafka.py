@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import RecordsToDelete
 from counting import expected_tags
 from counting_run import Deployment, numbered, until
 from kafka_broker import KafkaBroker
 
 from streams import failpoints
-from streams.clients import offset_ranges, open_admin, open_producer, read_topic
+from streams.clients import committed_offsets, offset_ranges, open_admin, open_producer, read_topic
 from streams.decide import PositionError
 from streams.failpoints import FailPointError
 from streams.restore import HangingTransactionError, restore
@@ -245,6 +245,20 @@ async def test_a_first_transaction_that_was_aborted_is_no_beginning(deployment: 
     again = deployment.task(0)
     assert await again.take_over() == 0
     await again.release()
+
+
+async def test_a_changelog_that_lost_its_end_is_refused(deployment: Deployment) -> None:
+    await decide_and_leave(deployment)
+    settings, journal = deployment.settings, TopicPartition(deployment.journal, 0)
+    group = f"{settings.app}-decide"
+    at = (await committed_offsets(settings, group, [journal]))[journal].offset
+    async with AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, group_id=group) as consumer:
+        consumer.assign([journal])
+        await consumer.commit({journal: at + 5})
+    task = deployment.task(0)
+    with pytest.raises(PositionError, match=f"at most {at}, .*found {at + 5}: the changelog's end is lost"):
+        await task.take_over()
+    await task.release()
 
 
 async def test_a_worker_waits_for_a_journal_partition_to_be_fenced_free(deployment: Deployment) -> None:
