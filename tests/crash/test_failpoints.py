@@ -44,13 +44,14 @@ def test_every_reach_stands_behind_the_switch() -> None:
                 assert before.strip() == "if failpoints.armed:", f"{path.name}: {line.strip()}"
 
 
-@pytest.mark.parametrize("action", ["crash", "stall", "raise"])
+@pytest.mark.parametrize("action", ["crash", "stall", "freeze", "raise"])
 @pytest.mark.parametrize("place", sorted(REGISTRY))
 def test_a_worker_may_break_anywhere(place: str, action: str) -> None:
-    """Crash, stall past the session timeout, or raise, at the second hit; nothing is lost, doubled or stuck."""
+    """Crash, stall while heartbeats go on, freeze beyond the session, or raise, at the second hit; nothing is
+    lost, doubled or stuck."""
 
     def only(plan: Plan) -> None:
-        plan.steps = [Step(place, 2, action, 15.0)]  # type: ignore[arg-type]
+        plan.steps = [Step(place, 2, action, BREAK_SECONDS)]  # type: ignore[arg-type]
 
     hits = 0
     for seed in SEEDS:
@@ -64,6 +65,23 @@ def test_a_worker_may_break_anywhere(place: str, action: str) -> None:
 
 SEEDS = (7, 18, 25, 31)
 """Between them they come to every place twice."""
+BREAK_SECONDS = 15.0
+"""Longer than any session of a plan."""
+
+
+@pytest.mark.parametrize(("action", "is_refused"), [("freeze", True), ("stall", False)])
+def test_only_a_frozen_worker_loses_its_session(action: str, is_refused: bool) -> None:
+    """Its transaction is complete when it stops; whoever took over has fenced it when it wakes."""
+
+    def only(plan: Plan) -> None:
+        plan.calm_down()
+        plan.workers = 2
+        plan.steps = [Step("unit.before-produce", nth, action, BREAK_SECONDS) for nth in (20, 40)]  # type: ignore[arg-type]
+
+    verdict = simulate(7, only)
+    assert not verdict.problems, verdict
+    for told in ("session ended", "refused a zombie"):
+        assert any(told in line for line in verdict.story) == is_refused, told
 
 
 def run_python(text: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -41,11 +41,15 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What happens at the `nth` hit of a fail-point."""
+    """What happens at the `nth` hit of a fail-point.
+
+    `stall` holds up the code that came there, while its process lives on and sends heartbeats; `freeze` stops the
+    whole process, as SIGSTOP does.
+    """
 
     place: str
     nth: int
-    action: Literal["crash", "stall", "raise"]
+    action: Literal["crash", "stall", "freeze", "raise"]
     seconds: float = 0.0
 
 

@@ -177,9 +177,12 @@ class World:
         for step in self.plan.steps:
             if self._is_calm or step.place != place or step.nth != self.places[place] or process is None:
                 continue
-            self.tell("fail-point", place, step.action, step.seconds if step.action == "stall" else "")
+            self.tell("fail-point", place, step.action, step.seconds if step.action in ("stall", "freeze") else "")
             if step.action == "stall":
                 await asyncio.sleep(step.seconds)
+            elif step.action == "freeze":
+                process.paused_until = max(process.paused_until, self.loop.time() + step.seconds)
+                await asyncio.sleep(0)
             elif step.action == "raise":
                 raise FailPointError(place)
             else:
