@@ -72,6 +72,13 @@ def raising(plan: Plan) -> None:
     plan.steps = [Step("decide.after-fold", nth, "raise") for nth in (3, 6, 9, 12)]
 
 
-def cut_off_from_a_wiped_view(plan: Plan) -> None:
-    frequent("cut", "wipe")(plan)
-    plan.weather.slow_share, plan.weather.slow_seconds = 0.1, 5.0
+def frozen_after_the_first_restore(plan: Plan) -> None:
+    plan.calm_down()
+    plan.workers, plan.journal_partitions, plan.session = 2, 1, 6.0
+    plan.steps = [Step("decide.after-restore", 1, "freeze", 20.0)]
+
+
+def frozen_between_two_writes_to_a_wiped_view(plan: Plan) -> None:
+    frequent("wipe")(plan)
+    plan.session = 6.0
+    plan.steps = [Step("view.after-claim", nth, "freeze", 20.0) for nth in (5, 15, 25)]

@@ -342,6 +342,18 @@ def position_compared_with_a_later_offset() -> Iterator[None]:
 
 
 @contextmanager
+def a_newer_owners_tags_taken_for_a_lost_changelog() -> Iterator[None]:
+    """Decide finds tags and no meta record, and does not look at the changelog again."""
+
+    async def mutant(self: decide.DecideTask, restored: Any, begin: int, committed: int | None) -> None:
+        if restored.customers or committed is not None or begin > 0 or await self._has_tags():
+            raise decide.PositionError
+
+    with patch(decide.DecideTask, "_check_not_begun", mutant):
+        yield
+
+
+@contextmanager
 def a_group_never_told_what_failed() -> Iterator[None]:
     """Project goes on from Redis, and leaves the group's offset where a failed commit left it."""
 
