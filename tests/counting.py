@@ -2,8 +2,8 @@
 
 Each customer's state is how many events it had and a running hash of their ids in order; every third event makes a
 tag of both. An event lost, doubled or out of order changes every tag of its customer from there on. Runs as a
-program too: a worker with `decide` only, over the environment's settings, that fails on the event id in
-`FAIL_ON_EVENT` while the file in `FAIL_WHILE` exists.
+program too: a worker with `decide` only, over the environment's settings. While the file in `FAIL_WHILE` exists it
+fails on the event id in `FAIL_ON_EVENT`, or with `FAIL_IN=deliver` where Faust's agent hands a fetch to its lane.
 """
 
 import os
@@ -13,9 +13,12 @@ from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
+from aiokafka import TopicPartition
 
 from schemas.journal import JournalRecord, Source, Transaction, encode_record, hash_event
 from streams.decide import Decide, Rulebooks
+from streams.lane import Fetch
+from streams.ownership import Ownership
 from streams.settings import Settings, load_settings
 from tagger.partition import Changes
 from tagger.settings import CoreSettings
@@ -132,6 +135,18 @@ def journal_value(customer: str, event_id: str, number: int = 0) -> bytes:
     )
 
 
+def fail_where_fetches_are_delivered() -> None:
+    """Have `Ownership.deliver` raise while the file in `FAIL_WHILE` is there."""
+    deliver, fail_while = Ownership.deliver, Path(os.environ["FAIL_WHILE"])
+
+    def planted(self: Ownership, tp: TopicPartition, fetch: Fetch) -> None:
+        if fail_while.exists():
+            raise ZeroDivisionError("planted")
+        deliver(self, tp, fetch)
+
+    Ownership.deliver = planted  # type: ignore[method-assign]
+
+
 if __name__ == "__main__":
     import asyncio
 
@@ -141,6 +156,8 @@ if __name__ == "__main__":
 
     set_up_logs("info")
     failpoints.arm_from(os.environ)
+    if os.environ.get("FAIL_IN") == "deliver":
+        fail_where_fetches_are_delivered()
     SETTINGS = load_settings()
 
     async def run() -> int:

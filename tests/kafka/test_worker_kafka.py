@@ -134,6 +134,24 @@ async def test_an_exception_in_the_fold_ends_it_and_skips_nothing(deployment: De
         assert await mended.leave() == 0
 
 
+async def test_an_exception_in_the_agent_ends_it_and_skips_nothing(deployment: Deployment, tmp_path: Path) -> None:
+    """Faust would restart its agent, which would go on behind the fetch that failed."""
+    broken = tmp_path / "broken"
+    broken.touch()
+    with deployment.running():
+        await deployment.write(numbered(1000))
+        worker = deployment.start_worker(FAIL_IN="deliver", FAIL_WHILE=str(broken))
+        assert await worker.ended() == 1
+        failure = worker.events("cannot go on")[0]
+        assert failure["error"] == "ZeroDivisionError"
+        assert "app.py" in str(failure["trace"])
+        assert await deployment.tags() == {}
+        broken.unlink()
+        mended = deployment.start_worker()
+        await deployment.settle()
+        assert await mended.leave() == 0
+
+
 async def test_logs_hold_no_payload(deployment: Deployment, tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.touch()
