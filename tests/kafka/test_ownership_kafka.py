@@ -77,6 +77,28 @@ async def test_a_second_worker_joins_and_leaves_under_load(
     assert len(first.events("taken over")) == 4 + 2 * JOINS
 
 
+def owned(worker: WorkerProcess) -> int:
+    """How many partitions the group gave a worker last."""
+    return sum(len(one["kept"]) + len(one["new"]) for one in assignments(worker)[-1:])  # type: ignore[arg-type]
+
+
+async def test_a_restore_longer_than_the_session_costs_no_membership(
+    kafka: KafkaBroker, topic_prefix: str, tmp_path: Path
+) -> None:
+    """Heartbeats go on meanwhile; without them both workers would take all partitions from each other for ever."""
+    deployment = await Deployment.create(kafka.bootstrap, topic_prefix, tmp_path, session_timeout_ms=6000)
+    with deployment.running():
+        await deployment.write(numbered(1000))
+        slow = {"TAGGER_FAILPOINTS": "restore.before-reading=stall:14@*"}
+        workers = [deployment.start_worker(**slow) for _ in range(2)]
+        await until(lambda: [owned(worker) for worker in workers] == [2, 2], "both workers to share")
+        given = [len(assignments(worker)) for worker in workers]
+        await deployment.settle()
+        assert [len(worker.events("taken over")) for worker in workers] == [2, 2]
+        assert [len(assignments(worker)) for worker in workers] == given, "nobody was assigned anything anew"
+        assert [await worker.leave() for worker in workers] == [0, 0]
+
+
 async def test_killed_workers_leave_nothing_doubled_or_missing(
     kafka: KafkaBroker, topic_prefix: str, tmp_path: Path
 ) -> None:
