@@ -45,7 +45,8 @@ REGISTRY: dict[str, str] = {
     "restore.before-reading": "The changelog's end is known, and nothing of it was read.",
     "restore.reading": "A part of the changelog was read.",
     "decide.after-restore": "State is complete, and where to go on is not known yet.",
-    "decide.before-decode": "A fetch of the journal came, and nothing of it was decoded.",
+    "decide.before-decode": "A fetch of the journal came, and nothing of it was decoded; decoding and folding are "
+    "one loop, with no place between them.",
     "decide.after-fold": "A batch is folded on its overlay, and no transaction was begun.",
     "decide.before-merge": "A batch is committed, and its overlay is not the state yet.",
     "decide.after-merge": "The overlay became the state.",

@@ -172,7 +172,11 @@ class Ownership:
             lane.offer(fetch)
 
     async def revoke(self) -> None:
-        """Stop intake and bring every lane to rest, bounded by a third of the rebalance timeout."""
+        """Stop intake and bring every lane to rest.
+
+        All lanes at once, each within twice `lane.REVOKE_SECONDS`: to come to rest, then to be cancelled. That is
+        16 s of the group's 30 s (`lane.REBALANCE_SECONDS`).
+        """
         self._is_between_generations = True
         if failpoints.armed:
             await failpoints.reach("ownership.before-revoke")
