@@ -22,6 +22,7 @@ from streams.unit import FencedError, OutcomeUnknownError
 from tagger import evidence, meta
 from tagger.deadlines import DueQueue
 from tagger.fold import Fold
+from tagger.ingest import Source
 from tagger.meta import Meta
 from tagger.partition import Batch, Partition
 
@@ -440,6 +441,13 @@ def clock_as_maximum() -> Iterator[None]:
         return max((time.time_ms for time in known.sources.values() if time.time_ms is not None), default=None)
 
     with patch(meta, "_clock", latest):
+        yield
+
+
+@contextmanager
+def markers_behind_the_last_record_not_counted() -> Iterator[None]:
+    """Ingest counts as control what lies before a record, and commits the offset after the last one."""
+    with patch(Source, "skip_to", lambda _self, state, _offset: state):
         yield
 
 

@@ -36,6 +36,7 @@ FOUND_BY: list[tuple[Plant, Focus | None]] = [
     (planted.redis_written_by_whoever_once_had_it, frozen_between_two_writes_to_a_wiped_view),
     (planted.deadline_lost_on_restore, frequent("crash")),
     (planted.ids_shared_by_two_topics, Plan.calm_down),
+    (planted.markers_behind_the_last_record_not_counted, frequent("foreign")),
     (planted.position_compared_with_a_later_offset, frequent("pause", "cut")),
     (planted.a_newer_owners_tags_taken_for_a_lost_changelog, frozen_after_the_first_restore),
     (planted.restore_reading_uncommitted, frequent("foreign", "crash")),

@@ -79,6 +79,8 @@ class Broker:
             for tp in (TopicPartition(topic, n) for n in range(count))
         }
         self.offsets: dict[tuple[str, TopicPartition], OffsetAndMetadata] = {}
+        self.positions: set[tuple[str, TopicPartition, int]] = set()
+        """Every offset that a group ever committed."""
         self.producers: dict[str, Producer] = {}
         self.max_record_bytes = 1_000_000
         self._random = random
@@ -194,6 +196,7 @@ class Broker:
                 for group, offsets in transaction.offsets:
                     for of, (offset, metadata) in offsets.items():
                         self.offsets[group, of] = OffsetAndMetadata(offset, metadata)
+                        self.positions.add((group, of, offset))
             left -= 1
             if not left:
                 producer.current, producer.ending = None, False

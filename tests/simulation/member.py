@@ -180,6 +180,7 @@ class Member:
                     found = True
                     epoch, start = self._handed_over[tp]
                     self._handed_over[tp] = epoch, position
+                    self._world.fetch_ends.add((tp, position))
                     self._buffer.append((tp, Fetch(records, start, position, epoch)))
                     self._buffered.set()
             if found:

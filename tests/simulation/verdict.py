@@ -38,6 +38,7 @@ def problems(world: World) -> Iterator[str]:
     seen = look(world)
     for check in (
         check_every_offset_has_one_fate,
+        lambda _seen: check_ingest_counts_to_the_end_of_each_fetch(world),
         lambda seen: check_equals_a_plain_fold(seen, 7),
         lambda seen: check_equals_a_plain_ingest(world, seen),
         lambda _seen: check_redis_equals_changelog(world),
@@ -91,6 +92,14 @@ def _input(world: World, tp: TopicPartition) -> Input:
     # A reader learns of markers at the end only with the record after them.
     end = log.end if log.read(at.offset, 1, committed=True)[0] else at.offset
     return Input(end, records, at.offset, IngestState.from_metadata(at.metadata))
+
+
+def check_ingest_counts_to_the_end_of_each_fetch(world: World) -> None:
+    """Markers and aborted records behind the last record of a fetch are counted with it, not with a later one."""
+    group = group_of(world.settings, "ingest")
+    for of, tp, offset in sorted(world.broker.positions):
+        is_told = of != group or offset == 0 or (tp, offset) in world.fetch_ends
+        assert is_told, f"ingest committed {offset} of {tp.topic}-{tp.partition}, where no fetch ended"
 
 
 def check_equals_a_plain_ingest(world: World, seen: Seen) -> None:

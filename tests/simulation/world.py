@@ -67,6 +67,7 @@ class World:
         self.story: list[tuple[float, str, str, tuple[object, ...]]] = []
         self.failures: list[tuple[str, BaseException]] = []
         self.places: Counter[str] = Counter()
+        self.fetch_ends: set[tuple[TopicPartition, int]] = set()
         self.network_random = Random(f"network {plan.seed}")
         self._random = Random(f"faults {plan.seed}")
         self.settings = Settings(
