@@ -99,6 +99,8 @@ def test_every_pack_names_its_source(rulebook: Rulebook) -> None:
         ("balances", "{low: current, over: 30d}", "{low: current, over: 29d}"),
         ("best_time", "when: pay.recurs", "when: not pay.recurs"),
         ("best_time", "slack: 3d", "slack: 1d"),
+        ("best_time", "month in [3, 6, 9, 12] and ", ""),
+        ("best_time", "month == 12 and ", ""),
         ("dates", "{next: expires_on, of: cards}", "{next: opened_on, of: cards}"),
         ("lifecycle", "for: 90d", "for: 91d"),
         ("lifecycle", "      lapsed: is_lapsed", "      lapsed: is_new"),
