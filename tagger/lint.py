@@ -49,16 +49,27 @@ def lint(rulebook: Rulebook) -> list[PackError]:
 
 
 def uncovered_rules(rulebook: Rulebook) -> Findings:
-    """Each rule has a case in its pack in which it fires, and one in which it could and does not."""
+    """Each rule has a case in its pack in which it fires, on each level, and one where it could and does not."""
     for name, (pack, rule) in rulebook.rules.items():
         cases = [case for case in pack.cases if case.rules is None or name in case.rules]
         if not any(e.opened == name for case in cases for e in case.expect):
             yield rulebook.error_at(pack.pack, ("rules", name), f"no case in which `{name}` opens", None)
+        elif isinstance(rule, GradedRule):
+            yield from _uncovered_levels(rulebook, pack, name, rule, cases)
         inputs = _inputs_of_rule(rulebook, pack, rule, frozenset())
         silent = [case for case in cases if all(e.rule != name for e in case.expect)]
         if not any(not inputs or _inputs_of_case(case) & inputs for case in silent):
             message = f"no case in which `{name}` stays silent although its inputs come"
             yield rulebook.error_at(pack.pack, ("rules", name), message, None)
+
+
+def _uncovered_levels(rulebook: Rulebook, pack: Pack, name: str, rule: GradedRule, cases: list[Case]) -> Findings:
+    opened = {e.level for case in cases for e in case.expect if e.opened == name}
+    for level in rule.level_names:
+        if level not in opened and level not in rule.silent:
+            path = ("levels", level) if isinstance(rule, LeveledRule) else ("cells",)
+            message = f"no case in which `{name}` opens on `{level}`"
+            yield rulebook.error_at(pack.pack, ("rules", name, *path), message, None)
 
 
 def _inputs_of_case(case: Case) -> set[str]:

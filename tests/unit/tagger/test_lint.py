@@ -18,8 +18,17 @@ cases:
 """
 
 
+def opens_on(*levels: str) -> str:
+    """COVERED, the rule opening on each of these levels, if it has any."""
+    tags = ", ".join(f"{{at: 2026-03-02 09:00, opened: r, level: {level}}}" for level in levels)
+    return COVERED.replace("{at: 2026-03-02 09:00, opened: r}", tags) if levels else COVERED
+
+
 def findings(text: str, *, covered: bool = True) -> list[str]:
-    rulebook = read_rulebook({"p.yaml": "pack: p\n" + text + (COVERED if covered else "")})
+    rulebook = read_rulebook({"p.yaml": "pack: p\n" + text})
+    if covered:
+        levels = getattr(rulebook.rules["r"][1], "level_names", ())
+        rulebook = read_rulebook({"p.yaml": "pack: p\n" + text + opens_on(*levels)})
     return [str(finding) for finding in lint(rulebook)]
 
 
@@ -136,6 +145,25 @@ def test_a_rule_needs_a_case_that_opens_and_one_that_stays_silent() -> None:
         "p.yaml:2:9: no case in which `r` opens",
         "p.yaml:2:9: no case in which `r` stays silent although its inputs come",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "place"),
+    [
+        ("{by: assets, levels: {low: 0, mid: 10, high: 20}", "2:51"),
+        ("{points: {a: {by: assets, weight: 1, bins: {0: 20}}}, levels: {low: 0, mid: 10, high: 20}", "2:92"),
+        (
+            "{rows: {by: assets, cuts: [10]}, columns: {by: loan, cuts: [5]}, cells: [[low, mid], [high, low]]",
+            "2:77",
+        ),
+    ],
+    ids=["ladder", "scorecard", "matrix"],
+)
+def test_each_level_that_makes_a_tag_needs_a_case_that_opens_on_it(rule: str, place: str) -> None:
+    text = f"rules: {{r: {rule}, silent: [low]}}}}"
+    told = [f"p.yaml:{place}: no case in which `r` opens on `high`"]
+    assert findings(text + opens_on("mid", "high"), covered=False) == []
+    assert findings(text + opens_on("mid"), covered=False) == told
 
 
 def test_a_silent_case_must_bring_what_the_rule_looks_at() -> None:
