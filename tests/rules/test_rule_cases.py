@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.bankday import BankCalendar
+from schemas.rulepack import GradedRule
 from tagger.cases import CaseResult, run_case, run_cases
 from tagger.lint import lint
 from tagger.program import Program
@@ -59,6 +60,16 @@ def test_nothing_in_the_packs_is_doubtful(rulebook: Rulebook) -> None:
 def test_every_pack_names_its_source(rulebook: Rulebook) -> None:
     assert all(pack.source and pack.title for pack in rulebook.packs)
     assert all(rule.title for _, rule in rulebook.rules.values())
+
+
+@pytest.mark.parametrize("rule", ["joint-stock-layer", "lifecycle-segment", "service-class"])
+def test_each_level_that_makes_a_tag_names_a_policy_of_its_own(rulebook: Rulebook, rule: str) -> None:
+    _, graded = rulebook.rules[rule]
+    assert isinstance(graded, GradedRule)
+    spoken = [level for level in graded.level_names if level not in graded.silent]
+    policies = [graded.offers[level].policy for level in spoken]
+    assert None not in policies
+    assert len(set(policies)) == len(spoken)
 
 
 @pytest.mark.parametrize(
