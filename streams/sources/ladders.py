@@ -1,4 +1,4 @@
-"""The ladders of joint_stock, ccb and balances as domain.md and the packs under `rules/` state them, for labels.
+"""The ladders of joint_stock and ccb as domain.md and the packs under `rules/` state them, for labels.
 
 It shares nothing with the core, so that a run can be scored by it: levels are walked transaction by transaction,
 averages day by day.
@@ -14,7 +14,6 @@ JOINT_STOCK_RULE = "joint-stock-layer"
 NEAR_UPGRADE_RULE = "joint-stock-near-upgrade"
 CAMPAIGN_RULE = "reach-50000-campaign"
 CCB_RULE = "ccb-level"
-THRESHOLD_RULE = "threshold-crossed-up"
 
 Level = tuple[str, int]
 # (level, from, in yuan), the lowest first; the first makes no tag in either pack.
@@ -32,8 +31,7 @@ CCB: Sequence[Level] = (
     ("platinum", 200_000),
     ("private_banking", 6_000_000),
 )
-THRESHOLD: Sequence[Level] = (("below", 0), ("above", 100_000))
-# A layer of joint_stock, or the side above the line, is left only below this share of where it begins.
+# A layer of joint_stock is left only below this share of where it begins.
 _LEAVE_BELOW_PERCENT = 95
 
 

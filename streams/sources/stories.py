@@ -18,8 +18,6 @@ from streams.sources.ladders import (
     JOINT_STOCK,
     JOINT_STOCK_RULE,
     NEAR_UPGRADE_RULE,
-    THRESHOLD,
-    THRESHOLD_RULE,
     ccb_levels,
     levels_reached,
 )
@@ -29,9 +27,12 @@ BROWSING = "wealth-browsing-no-purchase"
 CHANNEL = "wealth-channel-no-purchase"
 IDLE = "idle-funds"
 PAYDAY = "payday"
+CROSSED_UP = "threshold-crossed-up"
 
 # Rules inflow-not-retained: an inflow of 50,000 or more, of which less than a fifth still stands within 7 days.
 LARGE_YUAN = 50_000
+# Rule threshold-crossed-up: assets that stood below this have passed it.
+LINE_FEN = 100_000 * FEN_PER_YUAN
 # Rule wealth-browsing-no-purchase: one wealth product seen three times, nothing bought for half an hour.
 VIEWS = 3
 BROWSING_FOR_MS = 30 * MINUTE_MS
@@ -112,6 +113,10 @@ def inflow_stays(c: Customer) -> Iterator[list[Happening]]:
         today: list[Happening] = []
         if day == comes:
             today.append(c.credit(c.time(day, 9, 11), inflow, "transfer"))
+            if c.assets_fen >= LINE_FEN:
+                c.expect(CROSSED_UP, today[0].arrives_ms)
+            else:
+                c.expect_nothing(CROSSED_UP)
         if day == moves and buys:
             today += c.buy_wealth(c.time(day, 14, 16), inflow * 9 // 10, "W-steady")
         yield today + _small_payments(c, day)
@@ -373,14 +378,9 @@ def _views(c: Customer, day: int, count: int) -> list[Happening]:
 
 def _expect_levels(c: Customer, opening: int, points: list[tuple[int, int]]) -> None:
     """The ladders, from what was held after each transaction; no signal."""
-    c.expect_nothing(INFLOW, BROWSING)
+    c.expect_nothing(INFLOW, BROWSING, CROSSED_UP)
     for at_ms, layer in levels_reached(JOINT_STOCK, points):
         c.expect(JOINT_STOCK_RULE, at_ms, level=layer)
-    crossings = list(levels_reached(THRESHOLD, points))
-    for at_ms, side in crossings:
-        c.expect(THRESHOLD_RULE, at_ms, level=side)
-    if not crossings:
-        c.expect_nothing(THRESHOLD_RULE)
     calendar = c.period.calendar
     closings = [(calendar.day_of(at_ms), assets) for at_ms, assets in points]
     levels = list(ccb_levels(opening, closings, c.period.first_day + c.period.days - 1))
