@@ -38,7 +38,8 @@ VIEWS = 3
 BROWSING_FOR_MS = 30 * MINUTE_MS
 # Rule wealth-channel-no-purchase: as many looks, whatever the product.
 CHANNEL_LOOKS = 8
-# Rule payday: three months in a row, each within this many days of the middle one.
+# Rule payday: three months in a row, each within this many days of the middle one. A second one in a month,
+# the first having come on its first days, is too near to the next.
 PAYDAY_SLACK = 3
 # The shortest run in which every story comes to its end.
 MIN_DAYS = 14
@@ -72,13 +73,15 @@ def salary_and_spend(c: Customer) -> Iterator[list[Happening]]:
 
 
 def _recurs(paid: dict[int, int], today: date) -> bool:
-    """Whether a salary of today is the third of three months in a row, at about the same day.
+    """Whether a salary of today is its month's first, and the third of three months in a row on about a day.
 
     Args:
         paid: month → day of its first salary; takes today's in.
     """
     month = today.year * 12 + today.month
-    paid.setdefault(month, today.day)
+    if month in paid:
+        return False
+    paid[month] = today.day
     days = sorted(paid[back] for back in (month - 2, month - 1, month) if back in paid)
     return len(days) == 3 and days[2] - days[1] <= PAYDAY_SLACK and days[1] - days[0] <= PAYDAY_SLACK
 

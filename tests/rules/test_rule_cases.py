@@ -111,6 +111,7 @@ def test_each_level_that_makes_a_tag_names_a_policy_of_its_own(rulebook: Ruleboo
         ("balances", "{low: current, over: 30d}", "{low: current, over: 29d}"),
         ("best_time", "when: pay.recurs", "when: not pay.recurs"),
         ("best_time", "slack: 3d", "slack: 1d"),
+        ("best_time", "    until: not pay.recurs\n", ""),
         ("best_time", "month in [3, 6, 9, 12] and ", ""),
         ("best_time", "month == 12 and ", ""),
         ("dates", "{next: expires_on, of: cards}", "{next: opened_on, of: cards}"),
