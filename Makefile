@@ -8,6 +8,7 @@ ITSELF := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-
 EVENTS ?= 20000
 SEEDS ?= 1-1000
 CUSTOMERS ?= 300
+DAYS ?= 130
 
 .DEFAULT_GOAL := help
 .PHONY: help demo install test lint format bench kafka stories simulate reference faults faults-long recovery docs lock clean
@@ -42,11 +43,11 @@ bench: .venv/dev.stamp ## figures of this machine, into bench/results
 kafka: .venv/dev.stamp ## a real Kafka in the foreground (KAFKA_PORT=9092 for a fixed port)
 	@$(BIN)/python tests/kafka_broker.py
 
-stories: .venv/dev.stamp ## precision and recall of each story of the made-up bank (CUSTOMERS=300)
+stories: .venv/dev.stamp ## precision and recall of each story of the made-up bank (CUSTOMERS=300 DAYS=130)
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-		$(BIN)/tagger simulate --customers $(CUSTOMERS) --out "$$folder/bank.jsonl" && \
+		$(BIN)/tagger simulate --customers $(CUSTOMERS) --days $(DAYS) --out "$$folder/bank.jsonl" && \
 		$(BIN)/tagger backtest "$$folder/bank.jsonl" --format jsonl --tags "$$folder/tags.jsonl" > /dev/null && \
-		$(BIN)/tagger simulate --customers $(CUSTOMERS) --score "$$folder/tags.jsonl"
+		$(BIN)/tagger simulate --customers $(CUSTOMERS) --days $(DAYS) --score "$$folder/tags.jsonl"
 
 simulate: .venv/dev.stamp ## the whole pipeline on simulated servers, seed by seed (SEEDS=1-1000)
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) --keep-going

@@ -12,27 +12,26 @@ from datetime import date
 
 from schemas.money import FEN_PER_YUAN
 from streams.sources.customer import DAY_MS, HOUR_MS, MINUTE_MS, Customer, Happening
-from streams.sources.ladders import (
-    CAMPAIGN_RULE,
-    CCB_RULE,
-    JOINT_STOCK,
-    JOINT_STOCK_RULE,
-    NEAR_UPGRADE_RULE,
-    ccb_levels,
-    levels_reached,
+from streams.sources.expected import DORMANT, expect_dormant, expect_falls, expect_layers, expect_levels
+from streams.sources.falls import (
+    CROSSED_DOWN_RULE,
+    CROSSED_UP_RULE,
+    LINE_FEN,
+    OUTFLOW_COOLDOWN_DAYS,
+    OUTFLOW_RULE,
+    line_was_left,
+    vip_has_left,
 )
+from streams.sources.ladders import CAMPAIGN_RULE, NEAR_UPGRADE_RULE
 
 INFLOW = "inflow-not-retained"
 BROWSING = "wealth-browsing-no-purchase"
 CHANNEL = "wealth-channel-no-purchase"
 IDLE = "idle-funds"
 PAYDAY = "payday"
-CROSSED_UP = "threshold-crossed-up"
 
 # Rules inflow-not-retained: an inflow of 50,000 or more, of which less than a fifth still stands within 7 days.
 LARGE_YUAN = 50_000
-# Rule threshold-crossed-up: assets that stood below this have passed it.
-LINE_FEN = 100_000 * FEN_PER_YUAN
 # Rule wealth-browsing-no-purchase: one wealth product seen three times, nothing bought for half an hour.
 VIEWS = 3
 BROWSING_FOR_MS = 30 * MINUTE_MS
@@ -117,9 +116,9 @@ def inflow_stays(c: Customer) -> Iterator[list[Happening]]:
         if day == comes:
             today.append(c.credit(c.time(day, 9, 11), inflow, "transfer"))
             if c.assets_fen >= LINE_FEN:
-                c.expect(CROSSED_UP, today[0].arrives_ms)
+                c.expect(CROSSED_UP_RULE, today[0].arrives_ms)
             else:
-                c.expect_nothing(CROSSED_UP)
+                c.expect_nothing(CROSSED_UP_RULE)
         if day == moves and buys:
             today += c.buy_wealth(c.time(day, 14, 16), inflow * 9 // 10, "W-steady")
         yield today + _small_payments(c, day)
@@ -142,6 +141,7 @@ def browses_only(c: Customer) -> Iterator[list[Happening]]:
         else:
             yield _small_payments(c, day) if day < looks else []
     c.expect_nothing(INFLOW, CHANNEL, IDLE)
+    expect_dormant(c, last_active=looks)
 
 
 def browses_the_channel(c: Customer) -> Iterator[list[Happening]]:
@@ -157,6 +157,7 @@ def browses_the_channel(c: Customer) -> Iterator[list[Happening]]:
         else:
             yield _small_payments(c, day) if day < looks else []
     c.expect_nothing(INFLOW, BROWSING)
+    expect_dormant(c, last_active=looks)
 
 
 def browses_and_buys(c: Customer) -> Iterator[list[Happening]]:
@@ -180,13 +181,17 @@ def browses_and_buys(c: Customer) -> Iterator[list[Happening]]:
 def merchant_settlement(c: Customer) -> Iterator[list[Happening]]:
     """Card takings settled every day, larger at the week's end, and suppliers paid from them."""
     c.balance_fen = c.yuan(5_000, 20_000)
+    points = []
     for day in range(c.period.days):
         takings = c.yuan(15_000, 40_000) if day % 7 == 6 else c.yuan(1_000, 6_000)
         today = [c.credit(c.time(day, 9, 11), takings, "settlement")]
+        points.append((today[0].arrives_ms, c.assets_fen))
         if day % 7 == 1 and c.balance_fen > 10_000 * FEN_PER_YUAN:
             today.append(c.debit(c.time(day, 14, 16), c.balance_fen * 4 // 5, "transfer"))
+            points.append((today[1].arrives_ms, c.assets_fen))
         yield today
-    c.expect_nothing(INFLOW, BROWSING)
+    c.expect_nothing(INFLOW, BROWSING, DORMANT)
+    expect_layers(c, points)
 
 
 # What is held after each of six steps, in yuan, from and to. Each range lies between two cuts of joint_stock (left
@@ -218,7 +223,8 @@ def climbs_a_tier(c: Customer) -> Iterator[list[Happening]]:
     c.expect(CAMPAIGN_RULE, moments[2])
     c.expect(NEAR_UPGRADE_RULE, moments[5])
     c.expect(CAMPAIGN_RULE, moments[6], change="converted")
-    _expect_levels(c, opening, points)
+    c.expect_nothing(INFLOW, BROWSING)
+    expect_levels(c, opening, points)
 
 
 def vip_leaves(c: Customer) -> Iterator[list[Happening]]:
@@ -235,7 +241,10 @@ def vip_leaves(c: Customer) -> Iterator[list[Happening]]:
         yield today
     c.expect_nothing(NEAR_UPGRADE_RULE)
     c.expect(CAMPAIGN_RULE, points[-1][0])
-    _expect_levels(c, opening, points)
+    expect_falls(c, opening, points, OUTFLOW_RULE, vip_has_left, OUTFLOW_COOLDOWN_DAYS)
+    expect_falls(c, opening, points, CROSSED_DOWN_RULE, line_was_left)
+    c.expect_nothing(INFLOW, BROWSING)
+    expect_levels(c, opening, points)
 
 
 def idle_money(c: Customer) -> Iterator[list[Happening]]:
@@ -260,6 +269,7 @@ def dormant(c: Customer) -> Iterator[list[Happening]]:
     for _ in range(1, c.period.days):
         yield []
     c.expect_nothing(INFLOW, BROWSING)
+    expect_dormant(c, last_active=0)
 
 
 def out_of_order(c: Customer) -> Iterator[list[Happening]]:
@@ -377,17 +387,3 @@ def _views(c: Customer, day: int, count: int) -> list[Happening]:
     """Views of one wealth product, minutes apart."""
     first_ms = c.time(day, 12, 13)
     return [c.act(first_ms + 5 * i * MINUTE_MS, "view", "wealth", "W-1") for i in range(count)]
-
-
-def _expect_levels(c: Customer, opening: int, points: list[tuple[int, int]]) -> None:
-    """The ladders, from what was held after each transaction; no signal."""
-    c.expect_nothing(INFLOW, BROWSING, CROSSED_UP)
-    for at_ms, layer in levels_reached(JOINT_STOCK, points):
-        c.expect(JOINT_STOCK_RULE, at_ms, level=layer)
-    calendar = c.period.calendar
-    closings = [(calendar.day_of(at_ms), assets) for at_ms, assets in points]
-    levels = list(ccb_levels(opening, closings, c.period.first_day + c.period.days - 1))
-    for day, level in levels:
-        c.expect(CCB_RULE, points[0][0] if day is None else calendar.start_ms(day), level=level)
-    if not levels:
-        c.expect_nothing(CCB_RULE)
