@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from schemas.bankday import BankCalendar
-from schemas.rulepack import GradedRule
+from schemas.rulepack import GradedRule, ScorecardRule
 from tagger.cases import CaseResult, run_case, run_cases
 from tagger.lint import lint
 from tagger.program import Program
-from tagger.rulebook import Overrides, Rulebook, read_rulebook
+from tagger.rulebook import Overrides, Rulebook, RulebookError, read_rulebook
 from tagger.settings import CoreSettings
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -131,17 +131,28 @@ def test_a_planted_mistake_fails_a_case(file: str, right: str, wrong: str) -> No
     assert fails(file, {f"rules/{file}.yaml": text.replace(right, wrong)})
 
 
-# Scores whose every number is invented: their cases hold the structure and the levels, not each point.
-SCORED = {"ccb_star", "icbc", "service", "rfm", "risk_class", "clv"}
+# What no case holds from both sides: weights and fitted parameters, of which every score is made; how many
+# transactions it takes, beyond what a case can list, and the one grade whose cut only those decide.
+UNHELD = {
+    "ccb_star": {"weights", "times"},
+    "icbc": {"weights", "active", "grades.wealth"},
+    "service": {"weights", "often"},
+    "risk_class": {"weights"},
+    "clv": {"model"},
+    "rfm": {"often.five"},
+}
 # How far a threshold is moved: a cut of money by a fiftieth, a count or number of days by one.
 _SMALL = 100
 
 
 def thresholds() -> Iterator[tuple[str, str, str | None, Decimal]]:
     for pack in read_rulebook(FILES).packs:
-        for name, value in pack.settings.items() if pack.pack not in SCORED else ():
+        free = UNHELD.get(pack.pack, set())
+        for name, value in pack.settings.items():
             parts = value.items() if isinstance(value, Mapping) else [(None, value)]
-            yield from ((pack.pack, name, part, number) for part, number in parts)
+            for part, number in parts:
+                if not {name, f"{name}.{part}"} & free:
+                    yield pack.pack, name, part, number
 
 
 @pytest.mark.parametrize("direction", [1, -1], ids=["higher", "lower"])
@@ -152,4 +163,22 @@ def test_a_case_holds_each_threshold_from_both_sides(
     is_count = number == number.to_integral_value() and number < _SMALL
     moved = number + direction if is_count else number * (1 + Decimal("0.02") * direction)
     value = moved if part is None else {**SETTINGS[pack][setting], part: moved}
-    assert fails(pack, overrides={pack: {setting: value}})
+    if setting == "grades" and no_total_between(pack, number, moved):
+        return
+    try:
+        noticed = fails(pack, overrides={pack: {setting: value}})
+    except RulebookError as refused:  # a cut on its neighbour's place: the reader holds it
+        noticed = "two bins begin alike" in str(refused) or "follows" in str(refused)
+    assert noticed
+
+
+def no_total_between(pack: str, number: Decimal, moved: Decimal) -> bool:
+    """Whether a scorecard gives no total from the lower of two cuts up to the higher: both say the same."""
+    (rule,) = next(each for each in read_rulebook(FILES).packs if each.pack == pack).rules.values()
+    assert isinstance(rule, ScorecardRule)
+    totals = {Decimal(0)}
+    for part in rule.points.values():
+        weighed = {Decimal(part.weight) * Decimal(points) for points in (0, *part.bins.values())}
+        totals = {total + more for total in totals for more in weighed}
+    low, high = sorted((number, moved))
+    return not any(low <= total < high for total in totals)
