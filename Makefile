@@ -25,7 +25,7 @@ install: .venv/dev.stamp ## the project and its tools into .venv; the command is
 	@echo "installed: $(BIN)/tagger"
 
 test: lint ## lint, then every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/dev.stamp ## ruff, mypy --strict, the direction of imports
 	$(BIN)/ruff check .
