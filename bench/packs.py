@@ -25,9 +25,10 @@ from streams.clients import read_topic
 from streams.packs import read_folder
 from streams.restore import META_KEY
 from streams.settings import Settings
+from tagger.batch import Batch
 from tagger.fold import Fold
 from tagger.meta import decode_meta, encode_meta
-from tagger.partition import Batch, Partition
+from tagger.partition import Partition
 from tagger.policy.gate import Gate
 from tagger.rulebook import read_rulebook
 from tagger.state import decode_state, encode_state

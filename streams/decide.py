@@ -1,6 +1,6 @@
 """DECIDE: folds one journal partition into state and tags, one transaction a batch.
 
-The decisions themselves are `tagger.partition`; this is what joins them to Kafka. A transaction holds the changed
+The decisions themselves are `tagger.batch`; this is what joins them to Kafka. A transaction holds the changed
 customers and the meta record (changelog), the tags, and the group's offset. The meta record's `next_offset` is the
 only truth for where to go on; the group's offset is there for lag tools, and compared at a take-over.
 
@@ -30,7 +30,8 @@ from streams.restore import META_KEY, Restored, restore
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, JOURNAL, TAGS
 from streams.unit import UnitOfWork, transactional_id
-from tagger.partition import Batch, Changes, Partition
+from tagger.batch import Batch, Changes
+from tagger.partition import Partition
 
 log = logging.getLogger(__name__)
 

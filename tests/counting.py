@@ -20,7 +20,7 @@ from streams.decide import Decide, Rulebooks
 from streams.lane import Fetch
 from streams.ownership import Ownership
 from streams.settings import Settings, load_settings
-from tagger.partition import Changes
+from tagger.batch import Changes
 from tagger.settings import CoreSettings
 
 EVENTS_A_TAG = 3

@@ -15,16 +15,17 @@ from aiokafka import TopicPartition
 from simulation import kafka_clients, view_store
 
 import schemas.decode
-import tagger.partition
+import tagger.batch
 from schemas.journal import hash_event
 from streams import decide, fetch, ingest, lane, ownership, project, restore, unit
 from streams.unit import FencedError, OutcomeUnknownError
 from tagger import evidence, meta
+from tagger.batch import Batch
 from tagger.deadlines import DueQueue
 from tagger.fold import Fold
 from tagger.ingest import Source
 from tagger.meta import Meta
-from tagger.partition import Batch, Partition
+from tagger.partition import Partition
 
 patch = mock.patch.object
 
@@ -393,7 +394,7 @@ def known_time_of_the_latest_tick() -> Iterator[None]:
         if state.due_ms < known.unswept[-1]:
             fold.pass_time(state, known.unswept[-1])
 
-    with patch(tagger.partition, "pass_times", mutant):
+    with patch(tagger.batch, "pass_times", mutant):
         yield
 
 
