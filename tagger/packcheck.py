@@ -28,11 +28,11 @@ from schemas.rulepack import (
     nearest,
 )
 from tagger.expr.compile import compile_expression
-from tagger.expr.errors import ExpressionError
+from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.fields import record_scope
 from tagger.expr.parse import referenced_names
 from tagger.expr.scope import Scope, Type
-from tagger.packnames import RESERVED, NameTable, UnresolvedNameError, record_field
+from tagger.packnames import RESERVED, NameTable, record_field
 
 Path = tuple[str | int, ...]
 
@@ -91,7 +91,7 @@ def _attempt(path: Path, action: Callable[[], object], in_key: bool = False) -> 
     except UnresolvedNameError:
         return
     except ExpressionError as error:
-        yield Problem(path, error, in_key)
+        yield from (Problem(path, one, in_key) for one in (error, *error.others))
 
 
 def _compiles(path: Path, text: str, scope: Scope, expected: Type | None = Type.BOOLEAN) -> Problems:

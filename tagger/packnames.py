@@ -37,7 +37,7 @@ from schemas.rulepack import (
     nearest,
 )
 from tagger.expr.compile import compile_expression
-from tagger.expr.errors import ExpressionError
+from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.fields import FIELDS, LIST_FIELDS, PROFILE_FIELDS
 from tagger.expr.functions import FUNCTIONS
 from tagger.expr.scope import Name, Scope, Type
@@ -47,10 +47,6 @@ RETAINED = "retained"
 RESERVED = frozenset(
     {*MONEY_NAMES, *PROFILE_FIELDS, *FUNCTIONS, *LIST_FIELDS, RETAINED, *VALUE_NAMES, "today", "consent"}
 )  # fmt: skip
-
-
-class UnresolvedNameError(ExpressionError):
-    """A name whose own definition is wrong; reported there, and nowhere else."""
 
 
 class NameTable:

@@ -3,23 +3,28 @@
 A literal or setting has no type of its own until it meets one: compared with, added to or chosen beside money
 it is yuan, otherwise a plain number. Multiplied or divided by, it is a plain number; divided *by money* it is
 yuan. Text met with a date must be an ISO date.
+
+Every part that can be checked is, so that an expression's mistakes come at once; what is made of a wrong part is
+not judged.
 """
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeVar
 
 from tagger.expr import nodes
-from tagger.expr.errors import ExpressionError
+from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.functions import FUNCTIONS, FunctionSpec
 from tagger.expr.nodes import Const, Node
 from tagger.expr.parse import Parsed, dotted, number_of
 from tagger.expr.scope import Name, Scope, Type, exact
 
+_T = TypeVar("_T")
 _ORDERED = (Type.MONEY, Type.NUMBER, Type.DATE)
 # The longest time ahead that a model is asked about.
 MAX_DAYS = 3660
@@ -59,9 +64,14 @@ def check(parsed: Parsed, scope: Scope, expected: Type | None = None) -> Node:
         expected: the type the whole must have; None for any but a list.
 
     Raises:
-        ExpressionError: an unknown name, or types that do not go together.
+        ExpressionError: an unknown name, or types that do not go together; `others` holds whatever else is wrong.
     """
-    root = _Checker(parsed, scope).check(parsed.root)
+    checker = _Checker(parsed, scope)
+    (root,) = checker.whole([partial(checker.check, parsed.root)])
+    return _as_expected(root, expected)
+
+
+def _as_expected(root: Node, expected: Type | None) -> Node:
     if expected is None:
         if root.type is Type.LIST:
             raise ExpressionError("the whole is a list", root.column, "a single value")
@@ -73,6 +83,25 @@ def check(parsed: Parsed, scope: Scope, expected: Type | None = None) -> Node:
             f"this is a {root.type.value}, where a {expected.value} is needed", root.column, _hint(expected)
         )
     return root
+
+
+def _raise_all(errors: Sequence[ExpressionError]) -> None:
+    """Raise the first with the others; what is told elsewhere only where nothing else is wrong."""
+    told = [error for error in errors if not isinstance(error, UnresolvedNameError)] or errors
+    if told:
+        told[0].others = tuple(told[1:])
+        raise told[0]
+
+
+def _attempt_all(attempts: Iterable[Callable[[], _T]]) -> tuple[list[_T], list[ExpressionError]]:
+    made: list[_T] = []
+    errors: list[ExpressionError] = []
+    for attempt in attempts:
+        try:
+            made.append(attempt())
+        except ExpressionError as error:
+            errors += (error, *error.others)
+    return made, errors
 
 
 def _hint(expected: Type) -> str:
@@ -117,6 +146,15 @@ class _Checker:
 
     def check(self, node: ast.expr) -> Node:
         return _CHECKS[type(node)](self, node)
+
+    def whole(self, attempts: Iterable[Callable[[], _T]]) -> list[_T]:
+        """What every attempt gives; where some fail, one error with all of theirs."""
+        made, errors = _attempt_all(attempts)
+        _raise_all(errors)
+        return made
+
+    def parts(self, nodes: Iterable[ast.expr]) -> list[Node]:
+        return self.whole(partial(self.check, node) for node in nodes)
 
     def _base(self, node: ast.expr) -> tuple[str, int]:
         return self._parsed.segment(node), self._parsed.column(node)
@@ -179,7 +217,7 @@ class _Checker:
 
     def list_of(self, node: ast.List) -> Node:
         text, column = self._base(node)
-        items = [self.check(item) for item in node.elts]
+        items = self.parts(node.elts)
         if not items or not all(isinstance(item, Const) for item in items):
             raise ExpressionError("a list holds one or more literals or settings", column, '["wealth", "deposit"]')
         unified = self._unify(items, column, "items of a list")
@@ -192,7 +230,7 @@ class _Checker:
     def compare(self, node: ast.Compare) -> Node:
         text, column = self._base(node)
         operators = tuple(_COMPARISONS[type(operator)] for operator in node.ops)
-        operands = [self.check(operand) for operand in (node.left, *node.comparators)]
+        operands = self.parts((node.left, *node.comparators))
         if any(operator in {"in", "not in"} for operator in operators):
             return self._membership(text, column, operands, operators)
         operands = self._unify(operands, column, "sides of a comparison")
@@ -231,14 +269,22 @@ class _Checker:
         words = next((node.source.words for node in operands if isinstance(node, nodes.Read)), ())
         if not words:
             return
-        for node in operands:
-            if isinstance(node, Const) and node.type is Type.TEXT and node.value not in words:
-                near = next(iter(get_close_matches(node.value, words, n=1)), None)
-                raise ExpressionError(f"{node.text} is never the case", node.column, " or ".join(words), near)
+        wrong = [
+            node
+            for node in operands
+            if isinstance(node, Const) and node.type is Type.TEXT and node.value not in words
+        ]
+        _raise_all([
+            ExpressionError(
+                f"{node.text} is never the case", node.column, " or ".join(words),
+                next(iter(get_close_matches(node.value, words, n=1)), None),
+            )
+            for node in wrong
+        ])  # fmt: skip
 
     def logic(self, node: ast.BoolOp) -> Node:
         text, column = self._base(node)
-        items = tuple(self._boolean(item) for item in node.values)
+        items = tuple(self.whole(partial(self._boolean, item) for item in node.values))
         optional = any(item.optional for item in items)
         operator: Literal["and", "or"] = "and" if isinstance(node.op, ast.And) else "or"
         return nodes.Logic(Type.BOOLEAN, optional, text, column, operator, items)
@@ -268,7 +314,7 @@ class _Checker:
     def arithmetic(self, node: ast.BinOp) -> Node:
         text, column = self._base(node)
         operator = _ARITHMETIC[type(node.op)]
-        left, right = self.check(node.left), self.check(node.right)
+        left, right = self.parts((node.left, node.right))
         if isinstance(left, Const) and isinstance(right, Const) and left.untyped and right.untyped:
             return Const(Type.NUMBER, False, text, column, _fold(operator, left, right), untyped=True)
         if operator in {"+", "-"} and Type.MONEY in {left.type, right.type}:
@@ -289,8 +335,10 @@ class _Checker:
 
     def choose(self, node: ast.IfExp) -> Node:
         text, column = self._base(node)
-        test = self._boolean(node.test)
-        yes, no = self._unify([self.check(node.body), self.check(node.orelse)], column, "outcomes")
+        test, yes, no = self.whole(
+            (partial(self._boolean, node.test), partial(self.check, node.body), partial(self.check, node.orelse))
+        )
+        yes, no = self._unify([yes, no], column, "outcomes")
         optional = test.optional or yes.optional or no.optional
         return nodes.Choose(yes.type, optional, text, column, test, yes, no)
 
@@ -299,23 +347,24 @@ class _Checker:
         assert isinstance(node.func, ast.Name)
         spec = FUNCTIONS.get(node.func.id)
         if spec is None:
-            raise _unknown_name(node.func.id, column, list(FUNCTIONS), "function")
+            error = _unknown_name(node.func.id, column, list(FUNCTIONS), "function")
+            error.others = tuple(_attempt_all(partial(self.check, argument) for argument in node.args)[1])
+            raise error
         if spec.needs_today and not self._knows_today(spec.name):
             raise ExpressionError(f"`{spec.name}` needs today, which `where` does not know", column)
         if spec.arguments == "model":
             return self._call_model(node, spec)
-        arguments = [self.check(argument) for argument in node.args]
+        arguments = self.parts(node.args)
         if spec.arguments == "alike":
             return self._call_alike(text, column, spec.name, arguments)
         if len(arguments) != len(spec.arguments):
             raise ExpressionError(f"`{spec.name}` takes {len(spec.arguments)} arguments", column, spec.usage)
         arguments = [_as_date(a) if t is Type.DATE else a for a, t in zip(arguments, spec.arguments, strict=True)]
-        for argument, wanted in zip(arguments, spec.arguments, strict=True):
-            is_dates = wanted is not Type.LIST or _item_type(argument) is Type.DATE
-            if argument.type is not wanted or not is_dates:
-                raise ExpressionError(
-                    f"`{argument.text}` is not a {wanted.value} here", argument.column, spec.usage
-                )
+        _raise_all([
+            ExpressionError(f"`{argument.text}` is not a {wanted.value} here", argument.column, spec.usage)
+            for argument, wanted in zip(arguments, spec.arguments, strict=True)
+            if argument.type is not wanted or (wanted is Type.LIST and _item_type(argument) is not Type.DATE)
+        ])  # fmt: skip
         assert spec.result is not None
         optional = any(argument.optional for argument in arguments)
         return nodes.Call(spec.result, optional, text, column, spec.name, tuple(arguments))
@@ -330,24 +379,36 @@ class _Checker:
         if len(node.args) != 3:
             raise ExpressionError(f"`{spec.name}` takes 3 arguments", column, spec.usage)
         summary, group, days = node.args
-        reads = tuple(self._part(summary, part, spec) for part in spec.parts)
-        horizon = self.check(days)
-        if not isinstance(horizon, Const) or horizon.type is not Type.NUMBER or not 1 <= horizon.value <= MAX_DAYS:
-            raise ExpressionError(
-                f"`{horizon.text}` is no number of days", horizon.column, f"a number or setting, 1 to {MAX_DAYS}"
+        reads, settings, horizon = self.whole(
+            (
+                partial(self._summary, summary, spec),
+                partial(self._group, group, spec),
+                partial(self._horizon, days),
             )
-        settings = self._group(group, spec)
-        return nodes.Call(Type.MONEY, True, text, column, spec.name, (*reads, *settings, horizon))
+        )
+        return nodes.Call(Type.MONEY, True, text, column, spec.name, (*reads, *settings, *horizon))
 
-    def _part(self, node: ast.expr, part: str, spec: FunctionSpec) -> Node:
+    def _horizon(self, node: ast.expr) -> tuple[Node, ...]:
+        days = self.check(node)
+        if not isinstance(days, Const) or days.type is not Type.NUMBER or not 1 <= days.value <= MAX_DAYS:
+            raise ExpressionError(
+                f"`{days.text}` is no number of days", days.column, f"a number or setting, 1 to {MAX_DAYS}"
+            )
+        return (days,)
+
+    def _summary(self, node: ast.expr, spec: FunctionSpec) -> tuple[Node, ...]:
         text, column = self._base(node)
-        name = dotted(node)
-        source = None if name is None else self._scope.names.get(f"{name}.{part}")
-        if source is None or isinstance(node, ast.Attribute):
+        names = [f"{dotted(node)}.{part}" for part in spec.parts]
+        sources = [self._scope.names.get(name) for name in names]
+        if None in sources or not isinstance(node, ast.Name):
             raise ExpressionError(f"`{text}` is no summary", column, spec.usage)
-        return nodes.Read(source.type, source.optional, text, column, f"{name}.{part}", source)
+        return tuple(
+            nodes.Read(source.type, source.optional, text, column, name, source)
+            for name, source in zip(names, sources, strict=True)
+            if source is not None
+        )
 
-    def _group(self, node: ast.expr, spec: FunctionSpec) -> tuple[Const, ...]:
+    def _group(self, node: ast.expr, spec: FunctionSpec) -> tuple[Node, ...]:
         text, column = self._base(node)
         group = self._scope.settings.get(text)
         if not isinstance(group, Mapping):

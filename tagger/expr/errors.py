@@ -1,4 +1,4 @@
-"""The one error of the expression language."""
+"""The errors of the expression language."""
 
 
 class ExpressionError(ValueError):
@@ -9,7 +9,10 @@ class ExpressionError(ValueError):
         column: 0-based character of the expression's text where it is wrong.
         expected: what would have been right, if that can be said.
         nearest: the right name most like the wrong one, if any is.
+        others: what else is wrong with the same expression.
     """
+
+    others: tuple["ExpressionError", ...] = ()
 
     def __init__(
         self, message: str, column: int = 0, expected: str | None = None, nearest: str | None = None
@@ -19,3 +22,7 @@ class ExpressionError(ValueError):
         self.column = column
         self.expected = expected
         self.nearest = nearest
+
+
+class UnresolvedNameError(ExpressionError):
+    """A name or a part that is wrong in itself; reported there, and nowhere else."""

@@ -55,6 +55,30 @@ def test_names(text: str, column: int, message: str, nearest: str | None) -> Non
 
 
 @pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("asets > 0 and lrge == 2 and birht > 3", [(0, "`asets`"), (14, "`lrge`"), (28, "`birht`")]),
+        ("not asets > 1 or (lagre + 1) * bougt < 2", [(4, "`asets`"), (18, "`lagre`"), (31, "`bougt`")]),
+        ("asets if wrod == 1 else lagre", [(0, "`asets`"), (9, "`wrod`"), (24, "`lagre`")]),
+        ("minn(asets, max(bougt, 1)) > 1", [(0, "`minn`"), (5, "`asets`"), (16, "`bougt`")]),
+        ('gender in ["n", "ff"] and word', [(10, "'n'"), (10, "'ff'"), (26, "`word` is a text")]),
+        ("clv(asets, lagre, dyas) > 1", [(4, "`asets`"), (11, "`lagre`"), (18, "`dyas`")]),
+        ("any_age(assets, word, 3)", [(8, "`assets`"), (16, "`word`")]),
+        # Of what holds a wrong part nothing more is said.
+        ("asets + word > labels", [(0, "`asets`")]),
+        ('today.wekday == "x" and bought', [(0, "`today.wekday`"), (24, "`bought` is a number")]),
+    ],
+)
+def test_all_mistakes_of_an_expression_come_at_once(text: str, wrong: list[tuple[int, str]]) -> None:
+    error = refusal(text, Type.BOOLEAN)
+    found = sorted((one.column, one.message) for one in (error, *error.others))
+    assert len(found) == len(wrong)
+    assert all(message.find(part) >= 0 and at == column for (at, message), (column, part) in zip(
+        found, sorted(wrong), strict=True
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("assets > bought", "sides of a comparison are money and number"),
