@@ -53,8 +53,8 @@ def check_pack(pack: Pack, table: NameTable) -> Problems:
     """Everything wrong with a pack whose shape is right."""
     yield from _check_names(pack)
     for name, feature in pack.features.items():
-        for step, attempt in _feature_attempts(pack, feature, table):
-            yield from _attempt(("features", name, step), attempt)
+        for step, action in feature_attempts(pack, feature, table):
+            yield from attempt(("features", name, step), action)
     for name, rule in pack.rules.items():
         yield from _check_rule(("rules", name), pack, rule, table)
     for index, case in enumerate(pack.cases):
@@ -85,7 +85,8 @@ def find_cycles(table: NameTable) -> Iterator[tuple[str, Path, ExpressionError]]
                 stack.append((child, iter(edges[child])))
 
 
-def _attempt(path: Path, action: Callable[[], object], in_key: bool = False) -> Problems:
+def attempt(path: Path, action: Callable[[], object], in_key: bool = False) -> Problems:
+    """What an action raises, as problems at a path."""
     try:
         action()
     except UnresolvedNameError:
@@ -94,8 +95,14 @@ def _attempt(path: Path, action: Callable[[], object], in_key: bool = False) -> 
         yield from (Problem(path, one, in_key) for one in (error, *error.others))
 
 
-def _compiles(path: Path, text: str, scope: Scope, expected: Type | None = Type.BOOLEAN) -> Problems:
-    return _attempt(path, lambda: compile_expression(text, scope, expected))
+def check_condition(path: Path, text: str, scope: Scope) -> Problems:
+    """What is wrong with an expression that must be true or false."""
+    return attempt(path, lambda: compile_expression(text, scope, Type.BOOLEAN))
+
+
+def check_measure(path: Path, text: str, scope: Scope) -> Problems:
+    """What is wrong with an expression that levels are told apart by."""
+    return attempt(path, partial(_is_measure, text, scope))
 
 
 def _check_names(pack: Pack) -> Problems:
@@ -110,7 +117,8 @@ def _check_names(pack: Pack) -> Problems:
             yield Problem(("features", name), error, in_key=True)
 
 
-def _feature_attempts(pack: Pack, model: object, table: NameTable) -> Iterator[tuple[str, Callable[[], object]]]:
+def feature_attempts(pack: Pack, model: object, table: NameTable) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What a feature names, by its key: each raises `ExpressionError` where that is wrong."""
     match model:
         case Sum(source=source, field=field) | ListSum(source=source, field=field):
             yield "sum", lambda: record_field(source, field, (Type.MONEY, Type.NUMBER))
@@ -138,20 +146,20 @@ def _check_rule(path: Path, pack: Pack, rule: RuleModel, table: NameTable) -> Pr
     scope = table.scope(pack, retained=is_watch)
     for place, text in rule.expressions():
         if place[-1] == "by":
-            yield from _attempt((*path, *place), partial(_is_measure, text, scope))
+            yield from check_measure((*path, *place), text, scope)
         else:
-            yield from _compiles((*path, *place), text, scope)
+            yield from check_condition((*path, *place), text, scope)
     if isinstance(rule, SignalRule) and rule.after is not None:
         yield from _check_filter((*path, "after"), pack, rule.after)
     if rule.converts is not None:
         yield from _check_filter((*path, "converts"), pack, rule.converts)
     if rule.refresh is not None:
-        yield from _check_read((*path, "refresh"), rule.refresh, scope)
+        yield from check_read((*path, "refresh"), rule.refresh, scope)
 
 
 def _check_filter(path: Path, pack: Pack, records: RecordFilter | Conversion) -> Problems:
     if records.event is not None and records.where is not None:
-        yield from _compiles((*path, "where"), records.where, record_scope(records.event, pack.settings))
+        yield from check_condition((*path, "where"), records.where, record_scope(records.event, pack.settings))
 
 
 def _is_measure(text: str, scope: Scope) -> None:
@@ -160,36 +168,38 @@ def _is_measure(text: str, scope: Scope) -> None:
         raise ExpressionError(f"levels are told apart by a {kind.value}", 0, "money or a number")
 
 
-def _check_read(path: Path, name: str, scope: Scope, in_key: bool = False) -> Problems:
+def check_read(path: Path, name: str, scope: Scope, in_key: bool = False) -> Problems:
+    """What is wrong with a text that must name a single feature, or a part of one."""
+
     def read() -> None:
         if compile_expression(name, scope, None).reads != (name,):
             raise ExpressionError(f"`{name}` is not a single feature", 0, "the name of a feature")
 
-    return _attempt(path, read, in_key)
+    return attempt(path, read, in_key)
 
 
 def _check_case(path: Path, pack: Pack, case: Case, table: NameTable) -> Problems:
     for index, name in enumerate(case.rules or ()):
-        yield from _attempt((*path, "rules", index), partial(table.rule, name))
+        yield from attempt((*path, "rules", index), partial(table.rule, name))
     for index, given in enumerate(case.given):
         if isinstance(given, GivenFeedback):
             place = (*path, "given", index, "feedback", "rule")
-            yield from _attempt(place, partial(table.rule, given.feedback.rule))
+            yield from attempt(place, partial(table.rule, given.feedback.rule))
     looked_at = case.rules if case.rules is not None else tuple(pack.rules)
     for index, expected in enumerate(case.expect):
         place = (*path, "expect", index)
-        yield from _attempt((*place, expected.change), partial(table.rule, expected.rule))
+        yield from attempt((*place, expected.change), partial(table.rule, expected.rule))
         if expected.rule not in table.rules:
             continue
         if expected.level is not None:
-            yield from _attempt((*place, "level"), partial(_has_level, table, expected.rule, expected.level))
+            yield from attempt((*place, "level"), partial(_has_level, table, expected.rule, expected.level))
         if expected.rule not in looked_at:
             error = ExpressionError(
                 f"`{expected.rule}` is not looked at here", 0, f"one of {', '.join(looked_at)}"
             )
             yield Problem((*place, expected.change), error)
     for name in case.features:
-        yield from _check_read((*path, "features", name), name, table.scope(pack), in_key=True)
+        yield from check_read((*path, "features", name), name, table.scope(pack), in_key=True)
 
 
 def _has_level(table: NameTable, rule: str, level: str) -> None:

@@ -28,6 +28,7 @@ from tagger.expr.errors import ExpressionError
 from tagger.packcheck import Problem, check_pack, find_cycles
 from tagger.packcuts import resolve_cuts
 from tagger.packnames import NameTable
+from tagger.wrongshapes import UNREADABLE, Loc, check_wrong_entries, remaining
 from tagger.yamltree import Place, Tree, YamlProblem, read_tree
 
 MANIFEST = "rulebook.yaml"
@@ -158,15 +159,16 @@ class _Reader:
         self._overrides = overrides
         self._packs: dict[str, Pack] = {}
         self._files: dict[str, str] = {}
-        self._broken: set[str] = set()
+        self._broken: set[str] = {UNREADABLE}
+        self._wrong: dict[str, tuple[Mapping[str, Any], list[Loc]]] = {}
 
     def _tree(self, file: str, text: str) -> Tree | None:
         tree = read_tree(text)
-        if isinstance(tree, YamlProblem):
-            place = tree.place
-            self.errors.append(PackError(file, place.line, place.column, tree.message, tree.expected))
-            return None
-        return tree
+        problems = (tree,) if isinstance(tree, YamlProblem) else tree.problems
+        for problem in problems:
+            place = problem.place
+            self.errors.append(PackError(file, place.line, place.column, problem.message, problem.expected))
+        return None if isinstance(tree, YamlProblem) else tree
 
     def read_version(self, file: str, text: str) -> str:
         tree = self._tree(file, text)
@@ -202,14 +204,9 @@ class _Reader:
         if tree is None:
             return
         raw = tree.plain()
-        pack, paths = self._validate(file, tree, raw)
-        name = raw.get("pack")
-        if isinstance(name, str):
-            self._broken |= {
-                f"{name}.{path[1]}" if path[0] == "features" else str(path[1]) for path in paths if len(path) > 1
-            }
+        pack, locs = self._validate(file, tree, raw)
+        self._note_broken(raw, locs, pack)
         if pack is None:
-            self._broken |= {str(rule) for rule in raw.get("rules") or () if isinstance(raw.get("rules"), dict)}
             return
         if pack.pack in self._packs:
             place = tree.value["pack"].place
@@ -223,32 +220,30 @@ class _Reader:
         self.trees[file] = tree
         self._packs[pack.pack] = self._override(pack)
         self._files[pack.pack] = file
+        self._wrong[pack.pack] = raw, locs
 
-    def _validate(self, file: str, tree: Tree, raw: Any) -> tuple[Pack | None, set[tuple[str | int, ...]]]:
-        """The pack, or what is left of it without the entries that are wrong, and those entries' paths."""
+    def _note_broken(self, raw: Mapping[str, Any], locs: list[Loc], pack: Pack | None) -> None:
+        """Names that are meant and cannot be read, so that nobody is told that they do not exist."""
+        name = raw.get("pack") if pack is None else pack.pack
+        for section, *rest in locs:
+            held = raw.get(str(section))
+            names = rest[:1] or (list(held) if isinstance(held, dict) else [])
+            self._broken |= {f"{name}.{entry}" if section == "features" else str(entry) for entry in names}
+        if pack is None:
+            self._broken |= {str(rule) for rule in raw.get("rules") or () if isinstance(raw.get("rules"), dict)}
+
+    def _validate(self, file: str, tree: Tree, raw: dict[str, Any]) -> tuple[Pack | None, list[Loc]]:
+        """The pack, or what is left of it without what is wrong, and where that is."""
         try:
-            return Pack.model_validate(raw), set()
+            return Pack.model_validate(raw), []
         except ValidationError as error:
             details = error.errors(include_url=False)
         self.errors += [_shape_error(file, tree, detail) for detail in details]
-        paths = {tuple(detail["loc"][:2]) for detail in details}
-        remaining = dict(raw)
-        for section, entry in (path for path in paths if len(path) == 2):
-            held = remaining.get(str(section))
-            if section == "settings" and isinstance(held, dict):
-                # A number in its place, so that whoever names the setting is not wrong as well.
-                remaining["settings"] = {**held, str(entry): "1"}
-            elif isinstance(held, dict):
-                remaining[str(section)] = {key: value for key, value in held.items() if key != entry}
-            elif isinstance(held, list):
-                remaining[str(section)] = []
-        for path in paths:
-            if len(path) == 1 and path[0] != "pack":
-                remaining.pop(str(path[0]), None)
+        locs = [tuple(detail["loc"]) for detail in details]
         try:
-            return Pack.model_validate(remaining), paths
+            return Pack.model_validate(remaining(raw, locs, f"unnamed-{len(self._packs)}")), locs
         except ValidationError:
-            return None, paths
+            return None, locs
 
     def _override(self, pack: Pack) -> Pack:
         given = self._overrides.get(pack.pack, {})
@@ -287,7 +282,8 @@ class _Reader:
             self.errors += [self._placed(name, Problem(path, error)) for path, error in problems]
         table = NameTable(packs, frozenset(self._broken))
         for name, checked in packs.items():
-            self.errors += [self._placed(name, found) for found in check_pack(checked, table)]
+            found = [*check_pack(checked, table), *check_wrong_entries(*self._wrong[name], checked, table)]
+            self.errors += [self._placed(name, problem) for problem in found]
         self.errors += [self._placed(name, Problem(path, error)) for name, path, error in find_cycles(table)]
         self._check_policy()
         return tuple(packs.values())

@@ -46,12 +46,14 @@ class Tree:
         keys: of a mapping, where each key stands.
         inset: how far a text's first character lies behind `place`; None when the text is not written in one
             piece, so that columns inside it cannot be told.
+        problems: of a root, what is wrong and did not stand in the way of reading on.
     """
 
     place: Place
     value: Any
     keys: dict[str, Place] = field(default_factory=dict)
     inset: int | None = 0
+    problems: tuple[YamlProblem, ...] = ()
 
     def plain(self) -> Any:
         """The value without places."""
@@ -91,7 +93,7 @@ class _RefusedError(Exception):
 # The same packs are read over and over, a folder's whenever one of them was edited; whoever reads takes copies.
 @lru_cache(maxsize=64)
 def read_tree(text: str) -> Tree | YamlProblem:
-    """Read one YAML document whose root is a mapping."""
+    """Read one YAML document whose root is a mapping; of a key given twice the first stands, with a problem."""
     if len(text) > MAX_CHARACTERS:
         return YamlProblem(Place(1, 1), f"the file has {len(text)} characters", f"at most {MAX_CHARACTERS}")
     try:
@@ -116,10 +118,11 @@ def _build(events: Iterator[Any]) -> Tree | None:
     root: Tree | None = None
     stack: list[Tree] = []
     pending: list[tuple[str, Place] | None] = []
+    problems: list[YamlProblem] = []
     for event in events:
         kind = type(event).__name__
         if kind == "DocumentStartEvent" and root is not None:
-            raise _refuse(event, "a second document", "one pack a file")
+            raise _refused(event, "a second document", "one pack a file")
         if kind in {"SequenceEndEvent", "MappingEndEvent"}:
             stack.pop()
             pending.pop()
@@ -129,7 +132,7 @@ def _build(events: Iterator[Any]) -> Tree | None:
         _refuse_cleverness(event, kind, len(stack))
         node = _node(event, kind)
         if stack and isinstance(stack[-1].value, dict) and pending[-1] is None:
-            pending[-1] = _key(stack[-1], node, event)
+            pending[-1] = _key(node, event)
             continue
         if not stack:
             root = node
@@ -137,22 +140,30 @@ def _build(events: Iterator[Any]) -> Tree | None:
             stack[-1].value.append(node)
         else:
             key, place = pending[-1] or ("", node.place)
-            stack[-1].value[key] = node
-            stack[-1].keys[key] = place
+            problems += _add(stack[-1], key, place, node)
             pending[-1] = None
         if kind != "ScalarEvent":
             stack.append(node)
             pending.append(None)
+    if root is not None:
+        root.problems = tuple(problems)
     return root
 
 
-def _key(parent: Tree, node: Tree, event: Any) -> tuple[str, Place]:
+def _key(node: Tree, event: Any) -> tuple[str, Place]:
     if not isinstance(node.value, str):
-        raise _refuse(event, "a list or mapping as a key", "a plain word before the colon")
-    if node.value in parent.value:
-        first = parent.keys[node.value].line
-        raise _refuse(event, f"`{node.value}` stands here twice (first in line {first})", "each name once")
+        raise _refused(event, "a list or mapping as a key", "a plain word before the colon")
     return node.value, node.place
+
+
+def _add(parent: Tree, key: str, place: Place, node: Tree) -> Iterator[YamlProblem]:
+    """Put a value under its key; where the key has one already, the first stays."""
+    if key in parent.value:
+        first = parent.keys[key].line
+        yield YamlProblem(place, f"`{key}` stands here twice (first in line {first})", "each name once")
+    else:
+        parent.value[key] = node
+        parent.keys[key] = place
 
 
 def _node(event: Any, kind: str) -> Tree:
@@ -168,15 +179,15 @@ def _node(event: Any, kind: str) -> Tree:
 
 def _refuse_cleverness(event: Any, kind: str, depth: int) -> None:
     if kind == "AliasEvent" or event.anchor is not None:
-        raise _refuse(event, "anchors and aliases are not used in packs", "the value written out")
+        raise _refused(event, "anchors and aliases are not used in packs", "the value written out")
     if event.tag is not None:
-        raise _refuse(event, f"the tag {event.tag} is not used in packs", "a plain value")
+        raise _refused(event, f"the tag {event.tag} is not used in packs", "a plain value")
     if kind == "ScalarEvent" and _SURROGATE.search(event.value):
-        raise _refuse(event, "half of a character (a lone surrogate) stands here", "whole characters")
+        raise _refused(event, "half of a character (a lone surrogate) stands here", "whole characters")
     if depth >= MAX_DEPTH:
-        raise _refuse(event, f"nested more than {MAX_DEPTH} deep", "the shape of a pack")
+        raise _refused(event, f"nested more than {MAX_DEPTH} deep", "the shape of a pack")
 
 
-def _refuse(event: Any, message: str, expected: str) -> _RefusedError:
+def _refused(event: Any, message: str, expected: str) -> _RefusedError:
     mark = event.start_mark
     return _RefusedError(YamlProblem(Place(mark.line + 1, mark.column + 1), message, expected))

@@ -198,6 +198,7 @@ cases:
         "one:5:67: at_most: Input should be less than or equal to 32",
         "one:6:37: got '99d'",
         "one:8:3: got 'within without after'",
+        "one:9:11: unknown name `views.cuont`",
         "one:12:3: `when` is missing",
         "one:12:7: unknown key `whn`",
         "one:13:28: got '3'",
@@ -207,12 +208,83 @@ cases:
         "two:8:28: unknown name `nothing`",
         "two:11:18: got '2026-03-02'",
         "two:11:65: unknown key `credt`",
+        "two:12:45: unknown rule `laddr`",
+        "two:12:99: `ladder` has no level `hgh`",
     ]
     assert told[0].endswith("; expected a number such as 0.2, 50000 or 5万")
     assert told[3].endswith("; expected a window of at most 62d; use months (12mo) above that")
     assert [line.split("did you mean ")[1] for line in told if "did you mean" in line] == [
-        "`view`?", "`when`?", "`ladder`?", "`assets`?", "`credit`?",
+        "`view`?", "`views.count`?", "`when`?", "`ladder`?", "`assets`?", "`credit`?", "`ladder`?", "`high`?",
     ]  # fmt: skip
+
+
+def test_a_wrong_shape_hides_no_other_mistake() -> None:
+    text = """\
+pack: p
+pack: q
+settings: {kept: 0.2}
+features:
+  f: {sum: amont, of: transactions, where: hourr > kpet, over: 5x}
+  g: {exprr: assets}
+  h: {expr: assets, over: 7d}
+rules:
+  r: {when: asets > lrge, for: 5x, until: f > h, refresh: assts}
+  s: {by: asets, levels: {a: 1, b: [2]}, after: {event: transactions, where: amont > 1}}
+  t: {points: {a: {by: asets, bins: {}}}, levels: {low: lww}, converts: {when: lrge}}
+  u: {levels: {a: asets > 1, b: 5}}
+  v: {rows: {by: asets, cuts: [1]}, columns: {by: assets, cuts: []}, cells: []}
+  w: {when: assets > 1}
+  w: {when: asets > 1}
+cases:
+  - it: x
+    given: [{at: 2026-03-02, credit: 1}, {at: 2026-03-02 09:00, feedback: {rule: ww, outcome: clicked}}]
+    features: {asets: 1, assets: []}
+    expect: [{at: 2026-03-02 09:00, opened: ww, valeu: 1}, {at: x, opened: w}, {at: 2026-03-02 09:00, opened: wx}]
+  - it: y
+    given: []
+    expect: [{at: 2026-03-02 09:00, opened: ww}]
+"""
+    assert [line.split("; expected")[0].removeprefix("rules/0.yaml:") for line in errors_of(text)] == [
+        "2:1: `pack` stands here twice (first in line 1)",
+        "5:12: unknown field `amont` of transactions",
+        "5:44: unknown name `hourr`",
+        "5:52: unknown name `kpet`",
+        "5:64: got '5x'",
+        "6:3: got 'exprr'",
+        "7:21: unknown key `over`",
+        "9:13: unknown name `asets`",
+        "9:21: unknown name `lrge`",
+        "9:32: got '5x'",
+        "9:59: unknown name `assts`",
+        "10:11: unknown name `asets`",
+        "10:33: got 'a list'",
+        "10:42: unknown key `after`",
+        "10:78: unknown name `amont`",
+        "11:16: got '0'",
+        "11:24: unknown name `asets`",
+        "11:80: unknown name `lrge`",
+        "12:3: got 'b: 5 without `by`'",
+        "12:19: unknown name `asets`",
+        "13:18: unknown name `asets`",
+        "13:37: got '0'",
+        "15:3: `w` stands here twice (first in line 14)",
+        "18:18: got '2026-03-02'",
+        "18:82: unknown rule `ww`",
+        "19:16: unknown name `asets`",
+        "19:26: got 'a list'",
+        "20:45: unknown rule `ww`",
+        "20:49: unknown key `valeu`",
+        "20:65: got 'x'",
+        "20:111: unknown rule `wx`",
+        "23:45: unknown rule `ww`",
+    ]
+
+
+def test_a_pack_without_a_name_is_read_on() -> None:
+    assert [line.split(";")[0] for line in errors_of("pack: [a]\nrules: {r: {when: asets > 1}}")] == [
+        "rules/0.yaml:1:1: got 'a list'",
+        "rules/0.yaml:2:19: unknown name `asets`",
+    ]
 
 
 def test_case_errors_have_their_places() -> None:

@@ -43,7 +43,6 @@ def test_places_of_keys_and_values() -> None:
         ("a: 1\nb: *x", Place(2, 4), "anchors and aliases"),
         ("a: !!python/object:os.system x", Place(1, 4), "the tag"),
         ("a: !x {}", Place(1, 4), "the tag"),
-        ("a: 1\nb: 2\na: 3", Place(3, 1), "`a` stands here twice (first in line 1)"),
         ("? [a]\n: b", Place(1, 3), "a list or mapping as a key"),
         ('a: "\\ud800"', Place(1, 4), "half of a character"),
         ("a: 1\n---\nb: 1", Place(2, 1), "a second document"),
@@ -71,6 +70,16 @@ def test_an_expression_that_begins_with_a_quotation_mark_is_told_how_to_stand() 
     assert isinstance(problem, YamlProblem)
     assert problem.expected is not None
     assert "'…'" in problem.expected
+
+
+def test_a_key_given_twice_is_told_and_the_first_stands() -> None:
+    tree = read("a: 1\nb: {c: {d: 1}, c: [2, {d: 3}], e: 4}\na: 3\nf: 5")
+    assert tree.plain() == {"a": "1", "b": {"c": {"d": "1"}, "e": "4"}, "f": "5"}
+    assert tree.keys["a"] == Place(1, 1)
+    assert [(problem.place, problem.message) for problem in tree.problems] == [
+        (Place(2, 16), "`c` stands here twice (first in line 2)"),
+        (Place(3, 1), "`a` stands here twice (first in line 1)"),
+    ]
 
 
 def test_many_small_aliases_cannot_blow_up() -> None:
