@@ -1,11 +1,12 @@
 """The cases of a rule pack: inputs in journal order, and all the tags they lead to (rulebook.md §1)."""
 
 from datetime import date
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 
 from schemas.packmodel import AnyMapping, AnySequence, PackModel, one_of
+from schemas.packprofile import ProfileText
 from schemas.packscalars import (
     Boolean,
     Integer,
@@ -17,6 +18,7 @@ from schemas.packscalars import (
     parse_number,
     refuse,
 )
+from schemas.tags import RevokeReason
 
 
 def _parse_fen(value: object) -> int:
@@ -97,10 +99,10 @@ class GivenAppEvent(GivenModel):
 
 
 class GivenProfile(GivenModel):
-    """A profile snapshot; values are texts, lists and mappings, for the model of profiles to read."""
+    """A profile snapshot."""
 
     telling = ("profile",)
-    profile: Annotated[dict[str, Any], AnyMapping]
+    profile: ProfileText
     event_id: Text | None = None
 
 
@@ -110,6 +112,12 @@ class ApprovalText(PackModel):
     maker: Text
     checker: Text
     decision: Decision
+
+    @model_validator(mode="after")
+    def _checker_is_another(self) -> Self:
+        if self.checker == self.maker:
+            refuse("a checker other than the maker", self.checker)
+        return self
 
 
 class GivenApproval(GivenModel):
@@ -162,6 +170,7 @@ Given = Annotated[
     BeforeValidator(parse_mapping),
 ]
 
+Reason = Annotated[RevokeReason, one_of(*get_args(RevokeReason))]
 ChangeName = Literal["opened", "refreshed", "converted", "expired", "revoked", "released"]
 CHANGES: tuple[ChangeName, ...] = ("opened", "refreshed", "converted", "expired", "revoked", "released")
 
@@ -178,7 +187,7 @@ class Expected(PackModel):
     released: Slug | None = None
     level: Slug | None = None
     value: dict[str, Text] | None = None
-    reason: Text | None = None
+    reason: Reason | None = None
 
     @property
     def change(self) -> ChangeName:

@@ -62,6 +62,7 @@ from schemas.packmodel import (
     PackModel,
     nearest,
 )
+from schemas.packprofile import CardText, ConsentText, HoldingText, ProfileText
 from schemas.packrules import (
     OTHERWISE,
     RULE_MODELS,
@@ -177,16 +178,23 @@ class Pack(PackModel):
 _MODELS_BY_STEP: Mapping[str, type[PackModel]] = {
     **{feature_tag(model): model for model in (*FEATURE_MODELS.values(), *LIST_MODELS.values())},
     **{f"<{kind}>": model for kind, model in RULE_MODELS.items()},
-    **{f"<{model.__name__}>": model for model in GIVEN_MODELS},
     "after": RecordFilter,
     "converts": Conversion,
     "valid": Validity,
     "offer": Offer,
     "offers": Offer,
-    "approval": ApprovalText,
+    "approval": Approval,
     "points": ScorePart,
     "rows": MatrixAxis,
     "columns": MatrixAxis,
+}
+_CASE_MODELS: Mapping[str, type[PackModel]] = {
+    **{f"<{model.__name__}>": model for model in GIVEN_MODELS},
+    "profile": ProfileText,
+    "cards": CardText,
+    "holdings": HoldingText,
+    "consent": ConsentText,
+    "approval": ApprovalText,
     "feedback": FeedbackText,
     "expect": Expected,
     "cases": Case,
@@ -195,7 +203,6 @@ _MODELS_BY_STEP: Mapping[str, type[PackModel]] = {
 
 def model_at(path: tuple[int | str, ...]) -> type[PackModel]:
     """The model that the value at a validator's path is read by."""
-    step = next((str(step) for step in reversed(path) if str(step) in _MODELS_BY_STEP), None)
-    if step is None:
-        return Pack
-    return Approval if step == "approval" and path[0] == "rules" else _MODELS_BY_STEP[step]
+    models = _CASE_MODELS if path and path[0] == "cases" else _MODELS_BY_STEP
+    step = next((str(step) for step in reversed(path) if str(step) in models), None)
+    return Pack if step is None else models[step]

@@ -14,6 +14,7 @@ from schemas.rulepack import (
     Derived,
     Distinct,
     GivenFeedback,
+    LeveledRule,
     LevelOf,
     ListDistinct,
     ListNext,
@@ -22,6 +23,7 @@ from schemas.rulepack import (
     Pack,
     RecordFilter,
     RuleModel,
+    ScorecardRule,
     SignalRule,
     Sum,
     Top,
@@ -198,6 +200,10 @@ def _check_case(path: Path, pack: Pack, case: Case, table: NameTable) -> Problem
                 f"`{expected.rule}` is not looked at here", 0, f"one of {', '.join(looked_at)}"
             )
             yield Problem((*place, expected.change), error)
+        for name in expected.value or ():
+            yield from attempt(
+                (*place, "value", name), partial(_has_value, table, expected.rule, name), in_key=True
+            )
     for name in case.features:
         yield from check_read((*path, "features", name), name, table.scope(pack), in_key=True)
 
@@ -209,6 +215,32 @@ def _has_level(table: NameTable, rule: str, level: str) -> None:
         raise ExpressionError(
             f"`{rule}` has no level `{level}`", 0, f"one of {', '.join(levels)}", nearest(level, levels)
         )
+
+
+def _has_value(table: NameTable, rule: str, name: str) -> None:
+    pack, model = table.rule(rule)
+    try:
+        names = _value_names(model, table.scope(pack, retained=True))
+    except ExpressionError as error:
+        raise UnresolvedNameError(error.message) from error
+    if name not in names:
+        raise ExpressionError(
+            f"a tag of `{rule}` says no `{name}`", 0, f"one of {', '.join(names)}", nearest(name, names)
+        )
+
+
+def _value_names(rule: RuleModel, scope: Scope) -> list[str]:
+    """What a tag's `value` may say: what the rule's expressions read, and what its kind adds."""
+    texts = [text for _, text in rule.expressions()] + ([] if rule.refresh is None else [rule.refresh])
+    names = dict.fromkeys(name for text in texts for name in compile_expression(text, scope, None).reads)
+    match rule:
+        case SignalRule(after=RecordFilter(event="transactions")):
+            names["amount"] = None
+        case ScorecardRule(points=points):
+            names |= dict.fromkeys((*points, "total", "rank", "previous_rank"))
+        case LeveledRule():
+            names |= dict.fromkeys(("rank", "previous_rank"))
+    return list(names)
 
 
 def _dependencies(table: NameTable) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ pack is the same rulebook; the version is left out too, so that it names a state
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time
 from decimal import Decimal
@@ -18,19 +18,21 @@ from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from schemas.packmodel import PackModel
 from schemas.packscalars import Window, parse_number
 from schemas.policy import Policy, policy_model_at
-from schemas.rulepack import GIVEN_MODELS, GivenTick, Pack, RuleModel, model_at, nearest
+from schemas.rulepack import Pack, RuleModel, nearest
 from tagger.expr.errors import ExpressionError
 from tagger.packcheck import Problem, check_pack, find_cycles
 from tagger.packcuts import resolve_cuts
+from tagger.packerrors import PackError, RulebookError, shape_error
 from tagger.packnames import NameTable
 from tagger.wrongshapes import UNREADABLE, Loc, check_wrong_entries, remaining
 from tagger.yamltree import Place, Tree, YamlProblem, read_tree
 
+__all__ = ["PackError", "Rulebook", "RulebookError", "read_rulebook"]
 MANIFEST = "rulebook.yaml"
 POLICY = "policy.yaml"
 MAX_FILES = 200
@@ -38,41 +40,6 @@ _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}", re.ASCII)
 _LEFT_OUT_OF_DIGEST = ("title", "source", "cases")
 
 Overrides = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class PackError:
-    """One thing wrong with a pack.
-
-    Attributes:
-        line, column: from 1.
-        expected: what would have been right.
-        nearest: the right name most like the wrong one.
-    """
-
-    file: str
-    line: int
-    column: int
-    message: str
-    expected: str | None = None
-    nearest: str | None = None
-
-    def __str__(self) -> str:
-        expected = f"; expected {self.expected}" if self.expected else ""
-        near = f"; did you mean `{self.nearest}`?" if self.nearest else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.message}{expected}{near}"
-
-
-class RulebookError(ValueError):
-    """Packs that cannot be used.
-
-    Attributes:
-        errors: all of them, by file, line and column.
-    """
-
-    def __init__(self, errors: Iterable[PackError]) -> None:
-        self.errors = sorted(set(errors), key=lambda e: (e.file, e.line, e.column, e.message))
-        super().__init__("\n".join(str(error) for error in self.errors))
 
 
 @dataclass(frozen=True)
@@ -197,7 +164,7 @@ class _Reader:
             self.policy = Policy.model_validate(tree.plain())
         except ValidationError as error:
             details = error.errors(include_url=False)
-            self.errors += [_shape_error(file, tree, detail, policy_model_at) for detail in details]
+            self.errors += [shape_error(file, tree, detail, policy_model_at) for detail in details]
 
     def read_pack(self, file: str, text: str) -> None:
         tree = self._tree(file, text)
@@ -238,7 +205,7 @@ class _Reader:
             return Pack.model_validate(raw), []
         except ValidationError as error:
             details = error.errors(include_url=False)
-        self.errors += [_shape_error(file, tree, detail) for detail in details]
+        self.errors += [shape_error(file, tree, detail) for detail in details]
         locs = [tuple(detail["loc"]) for detail in details]
         try:
             return Pack.model_validate(remaining(raw, locs, f"unnamed-{len(self._packs)}")), locs
@@ -330,43 +297,6 @@ def families(pack: Pack) -> Iterator[str]:
         for offer in (rule.offer, *getattr(rule, "offers", {}).values()):
             if offer is not None:
                 yield offer.family
-
-
-def _shape_error(
-    file: str,
-    tree: Tree,
-    detail: ErrorDetails,
-    model_of: Callable[[tuple[int | str, ...]], type[PackModel]] = model_at,
-) -> PackError:
-    path = tuple(step for step in detail["loc"])
-    node, place = tree.find(path)
-    context = detail.get("ctx", {})
-    key = str(path[-1]) if path else ""
-    if detail["type"] == "extra_forbidden":
-        model = model_of(path[:-1])
-        names = model.yaml_names()
-        if model is GivenTick:
-            names = list(dict.fromkeys(name for given in GIVEN_MODELS for name in given.yaml_names()))
-        return PackError(
-            file,
-            place.line,
-            place.column,
-            f"unknown key `{key}`",
-            f"one of {', '.join(names)}",
-            nearest(key, names),
-        )
-    if detail["type"] == "missing":
-        return PackError(file, place.line, place.column, f"`{key}` is missing", f"`{key}: …` here")
-    if isinstance(node.value, str):
-        place = node.place
-    if detail["type"] == "too_long":  # only texts have an end
-        got, most = context["actual_length"], context["max_length"]
-        return PackError(file, place.line, place.column, f"got {got} characters", f"at most {most} characters")
-    if detail["type"] == "pack_value":
-        return PackError(
-            file, place.line, place.column, f"got '{context['got']}'", context["expected"], context["nearest"]
-        )
-    return PackError(file, place.line, place.column, f"{key}: {detail['msg']}" if key else detail["msg"])
 
 
 def _digest(packs: Iterable[Pack], policy: Policy | None) -> str:

@@ -195,7 +195,7 @@ cases:
     assert [line.split("; expected")[0] for line in told] == [
         "one:2:19: got '5x'",
         'one:4:62: "veiw" is never the case',
-        "one:5:67: at_most: Input should be less than or equal to 32",
+        "one:5:67: got '50'",
         "one:6:37: got '99d'",
         "one:8:3: got 'within without after'",
         "one:9:11: unknown name `views.cuont`",

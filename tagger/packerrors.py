@@ -1,0 +1,101 @@
+"""What is wrong with packs, as an analyst is told: where, what was expected, what came, the nearest right name."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import ErrorDetails
+
+from schemas.packmodel import PackModel
+from schemas.rulepack import GIVEN_MODELS, GivenTick, model_at, nearest
+from tagger.yamltree import Place, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class PackError:
+    """One thing wrong with a pack.
+
+    Attributes:
+        line, column: from 1.
+        expected: what would have been right.
+        nearest: the right name most like the wrong one.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+    expected: str | None = None
+    nearest: str | None = None
+
+    def __str__(self) -> str:
+        expected = f"; expected {self.expected}" if self.expected else ""
+        near = f"; did you mean `{self.nearest}`?" if self.nearest else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.message}{expected}{near}"
+
+
+class RulebookError(ValueError):
+    """Packs that cannot be used.
+
+    Attributes:
+        errors: all of them, by file, line and column.
+    """
+
+    def __init__(self, errors: Iterable[PackError]) -> None:
+        self.errors = sorted(set(errors), key=lambda e: (e.file, e.line, e.column, e.message))
+        super().__init__("\n".join(str(error) for error in self.errors))
+
+
+def shape_error(
+    file: str,
+    tree: Tree,
+    detail: ErrorDetails,
+    model_of: Callable[[tuple[int | str, ...]], type[PackModel]] = model_at,
+) -> PackError:
+    """What a model says of a pack's shape, in words and at its place."""
+    path = tuple(detail["loc"])
+    node, key_place = tree.find(path)
+    context = detail.get("ctx", {})
+    key = str(path[-1]) if path else ""
+    if detail["type"] == "extra_forbidden":
+        model = model_of(path[:-1])
+        names = model.yaml_names()
+        if model is GivenTick:
+            names = list(dict.fromkeys(name for given in GIVEN_MODELS for name in given.yaml_names()))
+        expected = f"one of {', '.join(names)}"
+        return _at(file, key_place, f"unknown key `{key}`", expected, nearest(key, names))
+    if detail["type"] == "missing":
+        return _at(file, key_place, f"`{key}` is missing", f"`{key}: …` here")
+    place = node.place if isinstance(node.value, str) else key_place
+    if detail["type"] == "pack_value":
+        if context.get("key") is not None:
+            node, place = tree.find((*path, context["key"]))
+            place = node.place
+        return _at(file, place, f"got '{context['got']}'", context["expected"], context["nearest"])
+    if detail["type"] in _BOUNDS:
+        word, bound = _BOUNDS[detail["type"]]
+        return _at(file, place, f"got '{_written(node, detail)}'", f"{key} {word} {context[bound]}")
+    if detail["type"] in {"too_long", "string_too_long"}:
+        what = "entries" if context.get("field_type") in {"List", "Tuple"} else "characters"
+        got = context.get("actual_length") or len(str(detail["input"]))
+        return _at(file, place, f"got {got} {what}", f"at most {context['max_length']} {what}")
+    if detail["type"] == "bad_value":
+        return _at(file, place, f"got '{_written(node, detail)}'", context["expected"])
+    return _at(file, place, f"{key}: {detail['msg']}" if key else detail["msg"])
+
+
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("of at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("of at most", "le"),
+}
+
+
+def _at(file: str, place: Place, message: str, expected: str | None = None, near: str | None = None) -> PackError:
+    return PackError(file, place.line, place.column, message, expected, near)
+
+
+def _written(node: Tree, detail: ErrorDetails) -> Any:
+    """What stands in the pack, not what was made of it."""
+    return node.value if isinstance(node.value, str) else detail["input"]
