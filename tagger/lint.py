@@ -4,8 +4,6 @@ Each check is a function from a rulebook to findings, in one table. A rulebook w
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from decimal import Decimal
-from itertools import pairwise
 
 from schemas.rulepack import (
     MONEY_NAMES,
@@ -18,13 +16,10 @@ from schemas.rulepack import (
     GivenAppEvent,
     GivenProfile,
     GivenTransaction,
-    GradedRule,
-    LeveledRule,
     LevelOf,
     ListFeature,
     Pack,
     RuleModel,
-    ScorecardRule,
     SignalRule,
     Sum,
     Top,
@@ -38,6 +33,7 @@ from tagger.expr.parse import referenced_names
 from tagger.packcheck import rule_expressions
 from tagger.packcuts import written_numbers
 from tagger.rulebook import PackError, Rulebook
+from tagger.unreachable import unreachable_levels, unreachable_rules
 
 Findings = Iterator[PackError]
 
@@ -134,49 +130,6 @@ def _is_cut(rulebook: Rulebook, pack: Pack, setting: str, value: object) -> bool
     return False
 
 
-def unreachable_levels(rulebook: Rulebook) -> Findings:
-    """Levels that a higher one always takes, or no total reaches, and rules that never make a tag."""
-    for name, (pack, rule) in rulebook.rules.items():
-        if isinstance(rule, GradedRule) and set(rule.silent) >= set(rule.level_names):
-            yield rulebook.error_at(
-                pack.pack, ("rules", name, "silent"), "every level is silent", "one that is not"
-            )
-        if not isinstance(rule, LeveledRule):
-            continue
-        cuts = [(level, cut) for level, cut in rule.levels.items() if isinstance(cut, Decimal)]
-        for (level, cut), (above, next_cut) in pairwise(cuts):
-            if next_cut <= cut:
-                message = f"`{level}` from {cut} is never reached: `{above}` begins at {next_cut}"
-                yield rulebook.error_at(pack.pack, ("rules", name, "levels", level), message, "levels that ascend")
-        if rule.leave_below is not None:
-            yield from _overlaps(rulebook, pack, name, rule.leave_below, cuts)
-        if isinstance(rule, ScorecardRule):
-            yield from _beyond_reach(rulebook, pack, name, rule, cuts)
-
-
-def _beyond_reach(
-    rulebook: Rulebook, pack: Pack, name: str, rule: ScorecardRule, cuts: list[tuple[str, Decimal]]
-) -> Findings:
-    most = Decimal(0)
-    for part in rule.points.values():
-        weighed = [Decimal(part.weight) * Decimal(points) for points in part.bins.values()]
-        most += max(Decimal(0), *weighed)
-    for level, cut in cuts:
-        if cut > most:
-            message = f"`{level}` from {cut:f} is never reached: the points come to {most.normalize():f} at most"
-            yield rulebook.error_at(pack.pack, ("rules", name, "levels", level), message, "a lower start")
-
-
-def _overlaps(
-    rulebook: Rulebook, pack: Pack, rule: str, leave_below: Decimal, cuts: list[tuple[str, Decimal]]
-) -> Findings:
-    for (below, cut), (level, next_cut) in pairwise(cuts):
-        line = next_cut * leave_below
-        if cut < next_cut and 0 < line <= cut:
-            message = f"`{level}` is left below {line.normalize():f}, where `{below}` has already been left"
-            yield rulebook.error_at(pack.pack, ("rules", rule, "levels", level), message, "levels further apart")
-
-
 def impossible_times(rulebook: Rulebook) -> Findings:
     """Rules that cannot fire, because what they wait for outlasts what they look at."""
     for name, (pack, rule) in rulebook.rules.items():
@@ -187,7 +140,7 @@ def impossible_times(rulebook: Rulebook) -> Findings:
             yield rulebook.error_at(pack.pack, path, "`for` is longer than `within`: it never fires", None)
         if rule.valid is not None and rule.valid.from_ is not None and rule.valid.to is not None:
             length = rule.valid.to.replace(tzinfo=None) - rule.valid.from_.replace(tzinfo=None)
-            if length.total_seconds() * 1000 < rule.for_ms:
+            if 0 <= length.total_seconds() * 1000 < rule.for_ms:
                 yield rulebook.error_at(pack.pack, path, "`for` is longer than `valid`: it never fires", None)
         for text in rule_expressions(rule):
             tree = compile_expression(text, rulebook.table.scope(pack, retained=True), None).tree
@@ -223,6 +176,7 @@ CHECKS: tuple[Callable[[Rulebook], Findings], ...] = (
     uncovered_rules,
     unused_definitions,
     unreachable_levels,
+    unreachable_rules,
     impossible_times,
     constant_conditions,
 )
