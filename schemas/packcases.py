@@ -116,7 +116,7 @@ class ApprovalText(PackModel):
     @model_validator(mode="after")
     def _checker_is_another(self) -> Self:
         if self.checker == self.maker:
-            refuse("a checker other than the maker", self.checker)
+            refuse("a checker other than the maker", self.checker, at=("checker",))
         return self
 
 
@@ -186,7 +186,7 @@ class Expected(PackModel):
     revoked: Slug | None = None
     released: Slug | None = None
     level: Slug | None = None
-    value: dict[str, Text] | None = None
+    value: Annotated[dict[str, Text] | None, AnyMapping] = None
     reason: Reason | None = None
 
     @property

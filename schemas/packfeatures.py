@@ -16,17 +16,11 @@ from schemas.packmodel import (
     nearest,
     one_of,
 )
-from schemas.packscalars import Boolean, Days, Identifier, Integer, Slug, Text, Window, WindowText, refuse
+from schemas.packscalars import Boolean, Days, Identifier, Integer, Slug, Text, WindowText, refuse
 
 
 class FeatureModel(PackModel):
     verb: ClassVar[str]
-
-
-def _window_units(value: Window, units: tuple[str, ...], expected: str) -> Window:
-    if value.unit not in units:
-        refuse(expected, value.text)
-    return value
 
 
 class _Windowed(FeatureModel):
@@ -36,9 +30,11 @@ class _Windowed(FeatureModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        _window_units(self.over, self.units, f"{self.verb} over {self.windows}")
+        if self.over.unit not in self.units:
+            refuse(f"{self.verb} over {self.windows}", self.over.text, at=("over",))
         if getattr(self, "previous", False) and not self.over.is_calendar:
-            refuse("previous: true only with over: month, quarter or year", f"over: {self.over.text}")
+            expected = "previous: true only with over: month, quarter or year"
+            refuse(expected, f"over: {self.over.text}", at=("over",))
         return self
 
 
@@ -189,7 +185,7 @@ class ListFeature(FeatureModel):
     @classmethod
     def _has_no_window(cls, value: Any) -> Any:
         if isinstance(value, dict) and "over" in value:
-            refuse("no `over`: a list is what the latest profile says", f"over: {value['over']}")
+            refuse("no `over`: a list is what the latest profile says", f"over: {value['over']}", at=("over",))
         return value
 
 
@@ -256,7 +252,13 @@ def _check_verb(value: Any) -> Any:
         refuse("a feature such as {count: transactions, over: 7d}", value)
     if not any(key in FEATURE_MODELS for key in value):
         first = next(iter(value), "nothing")
-        refuse(f"one of the verbs {', '.join(FEATURE_MODELS)}", first, nearest(first, FEATURE_MODELS))
+        refuse(
+            f"one of the verbs {', '.join(FEATURE_MODELS)}",
+            first,
+            nearest(first, FEATURE_MODELS),
+            at=(first,),
+            in_key=True,
+        )
     return value
 
 

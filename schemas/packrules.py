@@ -105,7 +105,7 @@ class SignalRule(RuleModel):
     def _watch_is_whole(self) -> Self:
         if (self.after is None) != (self.within_ms is None):
             have, lack = ("after", "within") if self.within_ms is None else ("within", "after")
-            refuse("`after` and `within` together", f"{have} without {lack}")
+            refuse("`after` and `within` together", f"{have} without {lack}", at=(have,), in_key=True)
         return self
 
     def expressions(self) -> Iterator[Placed]:
@@ -133,16 +133,24 @@ class GradedRule(RuleModel):
     @model_validator(mode="after")
     def _names_its_levels(self) -> Self:
         if self.offer is not None and self.offers:
-            refuse("either `offer` or `offers`", "both")
-        for name in (*self.silent, *self.offers):
-            self.check_level(name)
+            refuse("either `offer` or `offers`", "both", at=("offers",), in_key=True)
+        for index, name in enumerate(self.silent):
+            self.check_level(name, "silent", index)
+        for name in self.offers:
+            self.check_level(name, "offers", name)
         return self
 
-    def check_level(self, name: str) -> None:
-        """Refuse a name that is no level of this rule."""
+    def check_level(self, name: str, *at: str | int) -> None:
+        """Refuse a name that stands at a path and is no level of this rule."""
         levels = self.level_names
         if name not in levels:
-            refuse(f"a level of this {self.kind} ({', '.join(levels)})", name, nearest(name, levels))
+            refuse(
+                f"a level of this {self.kind} ({', '.join(levels)})",
+                name,
+                nearest(name, levels),
+                at=at,
+                in_key=at[-1] == name,
+            )
 
 
 class Approval(PackModel):
@@ -199,19 +207,24 @@ class LeveledRule(GradedRule):
     @model_validator(mode="after")
     def _has_levels(self) -> Self:
         if not self.levels:
-            refuse("at least one level", "none")
-        if OTHERWISE in list(self.levels.values())[1:]:
-            refuse("`otherwise` only as the first level", "it further up")
+            refuse("at least one level", "none", at=("levels",))
+        for name, start in list(self.levels.items())[1:]:
+            if start == OTHERWISE:
+                refuse("`otherwise` only as the first level", "it further up", at=("levels", name))
         if self.approval is not None:
             self._check_approval(self.approval.from_)
         return self
 
     def _check_approval(self, first: str) -> None:
-        self.check_level(first)
+        self.check_level(first, "approval", "from")
         names = self.level_names
         for name in names[names.index(first) :]:
             if name in self.silent:
-                refuse("levels that make a tag from `approval` up", f"{name}, which is silent")
+                refuse(
+                    "levels that make a tag from `approval` up",
+                    f"{name}, which is silent",
+                    at=("approval", "from"),
+                )
 
 
 class LadderRule(LeveledRule):
@@ -238,10 +251,10 @@ class LadderRule(LeveledRule):
         if self.by is not None:
             return self
         if self.leave_below is not None:
-            refuse("`leave_below` only with `by`", "levels that are expressions")
+            refuse("`leave_below` only with `by`", "levels that are expressions", at=("leave_below",))
         for name, value in self.levels.items():
             if isinstance(value, Decimal):
-                refuse("`by` with levels that are numbers", f"{name}: {value} without `by`")
+                refuse("`by` with levels that are numbers", f"{name}: {value} without `by`", at=("levels", name))
         return self
 
 
@@ -251,7 +264,7 @@ def _apart(value: Any) -> Any:
     for key in value if isinstance(value, dict) else ():
         number = parse_number_or_name(key)
         if number in seen:
-            refuse("bins that begin apart", key)
+            refuse("bins that begin apart", key, at=(key,), in_key=True)
         seen.add(number)
     return value
 
@@ -270,7 +283,7 @@ class ScorePart(PackModel):
     @model_validator(mode="after")
     def _has_bins(self) -> Self:
         if not 1 <= len(self.bins) <= MAX_CUTS:
-            refuse(f"1 to {MAX_CUTS} bins", len(self.bins))
+            refuse(f"1 to {MAX_CUTS} bins", len(self.bins), at=("bins",))
         return self
 
 
@@ -287,10 +300,10 @@ class ScorecardRule(LeveledRule):
     @model_validator(mode="after")
     def _has_parts(self) -> Self:
         if not 1 <= len(self.points) <= MAX_PARTS:
-            refuse(f"1 to {MAX_PARTS} parts", len(self.points))
+            refuse(f"1 to {MAX_PARTS} parts", len(self.points), at=("points",))
         for name in self.points:
             if name in VALUE_NAMES:
-                refuse("another name: a tag's value says this already", name)
+                refuse("another name: a tag's value says this already", name, at=("points", name), in_key=True)
         return self
 
 
@@ -303,7 +316,7 @@ class MatrixAxis(PackModel):
     @model_validator(mode="after")
     def _has_cuts(self) -> Self:
         if not 1 <= len(self.cuts) <= MAX_CUTS:
-            refuse(f"1 to {MAX_CUTS} cuts", len(self.cuts))
+            refuse(f"1 to {MAX_CUTS} cuts", len(self.cuts), at=("cuts",))
         return self
 
 
@@ -328,10 +341,11 @@ class MatrixRule(GradedRule):
     def _fills_its_cells(self) -> Self:
         rows, columns = len(self.rows.cuts) + 1, len(self.columns.cuts) + 1
         if len(self.cells) != rows:
-            refuse(f"{rows} lists of cells, one more than `rows` has cuts", len(self.cells))
-        for row in self.cells:
+            refuse(f"{rows} lists of cells, one more than `rows` has cuts", len(self.cells), at=("cells",))
+        for index, row in enumerate(self.cells):
             if len(row) != columns:
-                refuse(f"{columns} cells a list, one more than `columns` has cuts", f"[{', '.join(row)}]")
+                expected = f"{columns} cells a list, one more than `columns` has cuts"
+                refuse(expected, f"[{', '.join(row)}]", at=("cells", index))
         return self
 
 

@@ -66,11 +66,19 @@ class Window:
         return lengths[self.unit] * self.count if self.unit in lengths else None
 
 
-def refuse(expected: str, got: object, nearest: str | None = None) -> NoReturn:
-    """Say what a scalar should have been."""
+def refuse(
+    expected: str, got: object, nearest: str | None = None, *, at: tuple[str | int, ...] = (), in_key: bool = False
+) -> NoReturn:
+    """Say what a scalar should have been.
+
+    Args:
+        at: where in the value that is read the mistake stands; `in_key`: in the name there, not in what it holds.
+    """
     shown = str(got) if len(str(got)) <= 64 else f"{str(got)[:61]}..."
     raise PydanticCustomError(
-        "pack_value", "expected {expected}, got '{got}'", {"expected": expected, "got": shown, "nearest": nearest}
+        "pack_value",
+        "expected {expected}, got '{got}'",
+        {"expected": expected, "got": shown, "nearest": nearest, "at": at, "in_key": in_key},
     )
 
 
@@ -174,13 +182,16 @@ def _bounded(window: Window, most: int, expected: str) -> Window:
     return window
 
 
+_MEANT_BOOLEANS = {"true": "true", "yes": "true", "on": "true", "false": "false", "no": "false", "off": "false"}
+
+
 def parse_boolean(value: object) -> bool:
     """Read `true` or `false`."""
     if isinstance(value, bool):
         return value
     text = _text(value, "true or false")
     if text not in {"true", "false"}:
-        refuse("true or false", text, nearest={"yes": "true", "no": "false"}.get(text.lower(), text.lower()))
+        refuse("true or false", text, nearest=_MEANT_BOOLEANS.get(text.lower()))
     return text == "true"
 
 

@@ -48,7 +48,7 @@ class QuietHours(PackModel):
     @model_validator(mode="after")
     def _has_a_length(self) -> Self:
         if self.from_ == self.to:
-            refuse("an end other than the beginning", f"{self.to:%H:%M} twice")
+            refuse("an end other than the beginning", f"{self.to:%H:%M} twice", at=("to",))
         return self
 
 
@@ -63,7 +63,8 @@ class Limits(PackModel):
         if self.per_day is None and self.per_week is None:
             refuse("`per_day` or `per_week`", "neither")
         if self.per_day is not None and self.per_week is not None and self.per_day > self.per_week:
-            refuse("at least as many a week as a day", f"{self.per_day} a day, {self.per_week} a week")
+            got = f"{self.per_day} a day, {self.per_week} a week"
+            refuse("at least as many a week as a day", got, at=("per_week",))
         return self
 
 

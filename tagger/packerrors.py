@@ -68,13 +68,15 @@ def shape_error(
         return _at(file, key_place, f"`{key}` is missing", f"`{key}: …` here")
     place = node.place if isinstance(node.value, str) else key_place
     if detail["type"] == "pack_value":
-        if context.get("key") is not None:
-            node, place = tree.find((*path, context["key"]))
-            place = node.place
+        if context["at"]:
+            inner, inner_key = tree.find((*path, *context["at"]))
+            place = inner_key if context["in_key"] else inner.place
         return _at(file, place, f"got '{context['got']}'", context["expected"], context["nearest"])
     if detail["type"] in _BOUNDS:
         word, bound = _BOUNDS[detail["type"]]
-        return _at(file, place, f"got '{_written(node, detail)}'", f"{key} {word} {context[bound]}")
+        written = _written(node, detail)
+        unit = "d" if str(written).endswith("d") else ""
+        return _at(file, place, f"got '{written}'", f"{key} {word} {context[bound]}{unit}")
     if detail["type"] in {"too_long", "string_too_long"}:
         what = "entries" if context.get("field_type") in {"List", "Tuple"} else "characters"
         got = context.get("actual_length") or len(str(detail["input"]))

@@ -204,6 +204,11 @@ class _Checker:
         parts = [other for other in names if other.startswith(f"{name}.")]
         if parts:
             return ExpressionError(f"`{name}` has parts; say which", column, " or ".join(parts), parts[0])
+        if name == "retained":
+            expected = "`after: {event: …}` and `within: …` in the rule that reads it"
+            return ExpressionError(
+                "`retained` belongs to `when` and `until` of a rule with `after`", column, expected
+            )
         if name in {"true", "false"}:
             return ExpressionError(f"unknown name `{name}`", column, "True or False", name.capitalize())
         groups = self._scope.settings.items()

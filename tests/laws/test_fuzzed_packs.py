@@ -119,6 +119,7 @@ def answer(command: str, text: str) -> None:
         raise AssertionError(text) from result.exception
     assert result.exit_code in (0, 1, 2), text
     assert "Traceback" not in result.output, text
+    assert "Input should" not in result.output, text
 
 
 trees = st.recursive(st.sampled_from(WORDS), lambda inner: st.lists(inner, max_size=3)

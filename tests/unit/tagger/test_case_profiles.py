@@ -112,7 +112,7 @@ def test_a_case_may_say_all_that_the_input_may(text: type[PackModel], model: typ
 
 def test_nobody_approves_alone() -> None:
     (error,) = errors_of("approval: {subject: l, grade: high, maker: u1, checker: u1, decision: approve}")
-    assert error == "15:32: got 'u1'; expected a checker other than the maker"
+    assert error == "15:88: got 'u1'; expected a checker other than the maker"
 
 
 @pytest.mark.parametrize(

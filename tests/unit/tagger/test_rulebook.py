@@ -197,8 +197,8 @@ cases:
         'one:4:62: "veiw" is never the case',
         "one:5:67: got '50'",
         "one:6:37: got '99d'",
-        "one:8:3: got 'within without after'",
         "one:9:11: unknown name `views.cuont`",
+        "one:11:5: got 'within without after'",
         "one:12:3: `when` is missing",
         "one:12:7: unknown key `whn`",
         "one:13:28: got '3'",
@@ -250,7 +250,7 @@ cases:
         "5:44: unknown name `hourr`",
         "5:52: unknown name `kpet`",
         "5:64: got '5x'",
-        "6:3: got 'exprr'",
+        "6:7: got 'exprr'",
         "7:21: unknown key `over`",
         "9:13: unknown name `asets`",
         "9:21: unknown name `lrge`",
@@ -260,13 +260,13 @@ cases:
         "10:33: got 'a list'",
         "10:42: unknown key `after`",
         "10:78: unknown name `amont`",
-        "11:16: got '0'",
         "11:24: unknown name `asets`",
+        "11:37: got '0'",
         "11:80: unknown name `lrge`",
-        "12:3: got 'b: 5 without `by`'",
         "12:19: unknown name `asets`",
+        "12:33: got 'b: 5 without `by`'",
         "13:18: unknown name `asets`",
-        "13:37: got '0'",
+        "13:65: got '0'",
         "15:3: `w` stands here twice (first in line 14)",
         "18:18: got '2026-03-02'",
         "18:82: unknown rule `ww`",
@@ -333,7 +333,10 @@ cases:
         ("pack: p\nrules: {r: {levels: {a: 1, b: 2}}}", "`by` with levels that are numbers"),
         ("pack: p\nrules: {r: {levels: {a: assets > 1}, leave_below: 90%}}", "`leave_below` only with `by`"),
         ("pack: p\nrules: {r: {by: 'assets > 1', levels: {a: 1}}}", "levels are told apart by a boolean"),
-        ("pack: p\nrules: {r: {when: retained < 1}}", "unknown name `retained`"),
+        (
+            "pack: p\nrules: {r: {when: retained < 1}}",
+            ":2:19: `retained` belongs to `when` and `until` of a rule with `after`",
+        ),
         (
             "pack: p\nrules: {r: {when: assets > 1, converts: {event: transactions, when: assets > 1}}}",
             "either {event",
@@ -343,6 +346,50 @@ cases:
         ("pack: p\nrules: {R r: {when: assets > 1}}", "a lower-case word"),
         ("pack: p\nrules: [a]", "a mapping (name: value)"),
         ("pack: p\nrules: {r: x}", "a rule such as"),
+        (
+            "pack: p\nfeatures: {f: {expr: retained}}",
+            "expected `after: {event: …}` and `within: …` in the rule that reads it",
+        ),
+        (
+            "pack: p\nfeatures: {f: {recurring: transactions, slack: 16d}}",
+            ":2:48: got '16d'; expected slack of at most 15d",
+        ),
+        (
+            "pack: p\nfeatures: {f: {recurring: transactions, times: 1}}",
+            ":2:48: got '1'; expected times of at least 2",
+        ),
+        (
+            "pack: p\nfeatures: {f: {top: kind, of: transactions, over: 7d, at_most: 5万}}",
+            "got '5万'; expected at_most of",
+        ),
+        (
+            "pack: p\ncases: [{it: x, given: [{at: 2026-03-02 09:00, credit: 0}], expect: []}]",
+            ":2:56: got '0'; expected credit above 0",
+        ),
+        ("pack: p\nfeatures: {f: {low: assets, over: 6h}}", ":2:35: got '6h'; expected low over Nd"),
+        ("pack: p\nfeatures: {f: {count: cards, over: 7d}}", ":2:36: got 'over: 7d'; expected no `over`"),
+        ("pack: p\nfeatures: {f: {\n  cuont: transactions}}", ":3:3: got 'cuont'; expected one of the verbs"),
+        ("pack: p\nrules: {r: {when: assets > 1, within: 7d}}", ":2:31: got 'within without after'"),
+        (
+            "pack: p\nrules: {r: {by: assets, levels: {a: 1}, silent: [a, b]}}",
+            ":2:53: got 'b'; expected a level of",
+        ),
+        (
+            "pack: p\nrules: {r: {by: assets, levels: {a: 1}, offers: {b: {family: x}}}}",
+            ":2:50: got 'b'; expected a",
+        ),
+        (
+            "pack: p\nrules: {r: {by: assets, levels: {a: 1}, approval: {from: b}}}",
+            ":2:58: got 'b'; expected a level",
+        ),
+        ("pack: p\nrules: {r: {by: assets, levels: {a: 1, b: otherwise}}}", ":2:43: got 'it further up'"),
+        ("pack: p\nrules: {r: {levels: {a: assets > 1, b: 2}}}", ":2:40: got 'b: 2 without `by`'"),
+        (
+            "pack: p\nrules: {r: {rows: {by: assets, cuts: [1]}, columns: {by: loan, cuts: [1]}, "
+            "cells: [[a, b], [c]]}}",
+            ":2:92: got '[c]'; expected 2 cells a list",
+        ),
+        ("pack: p\nrules: {r: {by: assets, levels: {a: 1}, leave_below: 101%}}", ":2:54: got '101%'"),
         ("rules: {}", "`pack` is missing"),
         ("pack: [a]", "a lower-case word"),
         (
@@ -355,6 +402,15 @@ def test_one_mistake(text: str, message: str) -> None:
     told = errors_of(text)
     assert len(told) == 1
     assert message in told[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"), [("maybe", None), ("Yes", "true"), ("off", "false"), ("TRUE", "true"), ("1", None)]
+)
+def test_what_is_neither_true_nor_false_is_never_offered_itself(said: str, meant: str | None) -> None:
+    (told,) = errors_of(f"pack: p\nfeatures: {{f: {{count: transactions, over: month, previous: {said}}}}}")
+    near = f"; did you mean `{meant}`?" if meant else ""
+    assert told == f"rules/0.yaml:2:60: got '{said}'; expected true or false{near}"
 
 
 def test_names_are_unique_over_packs() -> None:

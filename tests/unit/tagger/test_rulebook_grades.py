@@ -65,7 +65,7 @@ MODEL = "{r: 0.24, alpha: 30, a: 0.79, b: 2.4, p: 6.2, q: 3.7, v: 15, discount: 
         ("{count: transactions, over: 7d, where: days_to(matures_on) > 3}", "`days_to` needs today"),
         ("{recurring: transactions, every: week}", "expected month, quarter or year"),
         ("{recurring: transactions, slack: 2h}", "a number of days such as 3d"),
-        ("{recurring: transactions, times: 1}", "greater than or equal to 2"),
+        ("{recurring: transactions, times: 1}", "times of at least 2"),
         ("{recurring: app_events}", "expected transactions"),
         ("{summary: app_events}", "expected transactions"),
         ("{expr: 'clv(n, model, 365)'}", "`n` is no summary"),
