@@ -16,6 +16,8 @@ from schemas.rulepack import (
     GivenAppEvent,
     GivenProfile,
     GivenTransaction,
+    GradedRule,
+    LeveledRule,
     LevelOf,
     ListFeature,
     Pack,
