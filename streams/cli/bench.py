@@ -62,7 +62,7 @@ def bench(
 ) -> None:
     """Measure this machine: each stage, the whole pipeline, and the same job done in two other ways.
 
-    Starts a Kafka and a Redis of its own (Java, Maven and redis-server are needed), and takes seven to twelve
+    Starts a Kafka and a Redis of its own (Java, Maven and redis-server are needed), and takes ten to fifteen
     minutes. Nothing else should run meanwhile. Works in a checkout; docs/benchmarks.md says how to read what comes
     out.
     """
