@@ -18,7 +18,7 @@ from builders import activation, app, money, tick, ticks
 from counting import CountingPartition, counting_stage, journal_value
 from driver import run
 from mutants import planted
-from mutants.focus import Plant, uncommitted
+from mutants.focus import uncommitted
 from rulebooks import RICH
 from simulation.run import simulate
 
@@ -416,17 +416,21 @@ def test_clock_as_maximum() -> None:
         assert not is_the_clock_the_slowest_source()
 
 
-@pytest.mark.parametrize(
-    "plant",
-    [
-        planted.sweep_forgotten_on_restore,
-        planted.known_time_of_the_latest_tick,
-        planted.a_record_before_its_customers_deadlines,
-    ],
-)
-def test_a_sweep(plant: Plant) -> None:
+def test_sweep_forgotten_on_restore() -> None:
     assert is_a_deadline_passed_as_of_the_tick_that_made_it_due()
-    with plant():
+    with planted.sweep_forgotten_on_restore():
+        assert not is_a_deadline_passed_as_of_the_tick_that_made_it_due()
+
+
+def test_known_time_of_the_latest_tick() -> None:
+    assert is_a_deadline_passed_as_of_the_tick_that_made_it_due()
+    with planted.known_time_of_the_latest_tick():
+        assert not is_a_deadline_passed_as_of_the_tick_that_made_it_due()
+
+
+def test_a_record_before_its_customers_deadlines() -> None:
+    assert is_a_deadline_passed_as_of_the_tick_that_made_it_due()
+    with planted.a_record_before_its_customers_deadlines():
         assert not is_a_deadline_passed_as_of_the_tick_that_made_it_due()
 
 
