@@ -72,10 +72,10 @@ class Stand:
     def worker(self, settings: Settings, only: str) -> AbstractContextManager[Child]:
         return worker_of(settings, only, self._folder)
 
-    def program(self, name: str, topic: str, **topics: str) -> AbstractContextManager[Child]:
-        """A contender that is a module of this package."""
+    def program(self, name: str, topic: str, **variables: str) -> AbstractContextManager[Child]:
+        """A contender that is a module of this package; `variables` are its own, without their prefix."""
         env = {"BENCH_BOOTSTRAP": self.bootstrap, "BENCH_APP": f"bench-{name}", "BENCH_INPUT": topic}
-        env |= {f"BENCH_{variable}": value for variable, value in topics.items()}
+        env |= {f"BENCH_{variable}": value for variable, value in variables.items()}
         return started(name, ["-m", f"bench.{name}"], env, self._folder)
 
 
