@@ -13,7 +13,14 @@ from pydantic import BaseModel
 from schemas import events, journal_models, outputs
 from schemas.examples import INPUT_EXAMPLES, TAG_EXAMPLE, dead_letter_example, journal_examples
 from schemas.journal import encode_record
-from schemas.pack_schema import PACK_SCHEMA_FILE, POLICY_SCHEMA_FILE, pack_schema, policy_schema
+from schemas.pack_schema import (
+    MANIFEST_SCHEMA_FILE,
+    PACK_SCHEMA_FILE,
+    POLICY_SCHEMA_FILE,
+    manifest_schema,
+    pack_schema,
+    policy_schema,
+)
 from schemas.scalars import CUSTOMER_ID_PATTERN
 
 ASYNCAPI_FILE = "asyncapi.json"
@@ -115,6 +122,7 @@ def build_contracts(version: str) -> dict[str, str]:
     files = {_schema_file(channel): _write(_json_schema(channel)) for channel in CHANNELS if channel.model}
     files[PACK_SCHEMA_FILE] = _write(pack_schema())
     files[POLICY_SCHEMA_FILE] = _write(policy_schema())
+    files[MANIFEST_SCHEMA_FILE] = _write(manifest_schema())
     files[ASYNCAPI_FILE] = _write(_asyncapi(version))
     return files
 

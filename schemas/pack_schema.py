@@ -1,15 +1,17 @@
-"""JSON Schema of a rule pack and of the contact policy, for editors: completion, and marks while one writes.
+"""JSON Schemas of the files under `rules/`, for editors: completion, and marks while one writes.
 
 It is wider than the pipeline: names, types and numbers in their order are `tagger rules check`'s to judge.
 """
 
 from typing import Any
 
+from schemas.manifest import Manifest
 from schemas.policy import Policy
 from schemas.rulepack import Pack
 
 PACK_SCHEMA_FILE = "rulepack.schema.json"
 POLICY_SCHEMA_FILE = "policy.schema.json"
+MANIFEST_SCHEMA_FILE = "rulebook.schema.json"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -22,6 +24,11 @@ def pack_schema() -> dict[str, Any]:
 def policy_schema() -> dict[str, Any]:
     """The schema of `rules/policy.yaml`."""
     return {"$schema": _DIALECT, "$id": POLICY_SCHEMA_FILE, **Policy.model_json_schema(mode="validation")}
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The schema of `rules/rulebook.yaml`."""
+    return {"$schema": _DIALECT, "$id": MANIFEST_SCHEMA_FILE, **Manifest.model_json_schema(mode="validation")}
 
 
 def _loosened(value: Any) -> Any:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
 from schemas.packcases import (
     CHANGES,
@@ -83,7 +84,7 @@ from schemas.packrules import (
     SignalRule,
     Validity,
 )
-from schemas.packscalars import Identifier, Slug, Text, parse_number
+from schemas.packscalars import Identifier, Slug, Text, parse_number, refuse
 
 __all__ = [
     "CHANGES",
@@ -141,6 +142,8 @@ __all__ = [
     "RuleModel",
     "ScorePart",
     "ScorecardRule",
+    "Setting",
+    "SettingValue",
     "SignalRule",
     "Sum",
     "Summary",
@@ -155,9 +158,19 @@ SettingValue = Decimal | dict[str, Decimal]
 
 
 def _setting(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): item if isinstance(item, Decimal) else parse_number(item) for key, item in value.items()}
-    return parse_number(value)
+    if not isinstance(value, dict):
+        return parse_number(value)
+    numbers = {}
+    for key, item in value.items():
+        try:
+            numbers[str(key)] = parse_number(item)
+        except PydanticCustomError as error:
+            context = error.context or {}
+            refuse(context["expected"], context["got"], at=(str(key),))
+    return numbers
+
+
+Setting = Annotated[SettingValue, BeforeValidator(_setting)]
 
 
 class Pack(PackModel):
@@ -166,9 +179,7 @@ class Pack(PackModel):
     pack: Slug
     title: Text | None = None
     source: Text | None = None
-    settings: Annotated[dict[Identifier, Annotated[SettingValue, BeforeValidator(_setting)]], AnyMapping] = Field(
-        default_factory=dict
-    )
+    settings: Annotated[dict[Identifier, Setting], AnyMapping] = Field(default_factory=dict)
     features: Annotated[dict[Identifier, Feature], AnyMapping] = Field(default_factory=dict)
     rules: Annotated[dict[Slug, Rule], AnyMapping] = Field(default_factory=dict)
     cases: Annotated[tuple[Case, ...], AnySequence] = ()

@@ -6,7 +6,6 @@ pack is the same rulebook; the version is left out too, so that it names a state
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,13 +17,14 @@ from pathlib import PurePath
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
 
+from schemas.manifest import Manifest
 from schemas.packmodel import PackModel
-from schemas.packscalars import Window, parse_number
+from schemas.packscalars import Window
 from schemas.policy import Policy, policy_model_at
 from schemas.rulepack import Pack, RuleModel, nearest
 from tagger.expr.errors import ExpressionError
+from tagger.overrides import override, unknown_packs
 from tagger.packcheck import Problem, check_pack, find_cycles
 from tagger.packcuts import resolve_cuts
 from tagger.packerrors import PackError, RulebookError, shape_error
@@ -36,10 +36,8 @@ __all__ = ["PackError", "Rulebook", "RulebookError", "read_rulebook"]
 MANIFEST = "rulebook.yaml"
 POLICY = "policy.yaml"
 MAX_FILES = 200
-_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}", re.ASCII)
+_NO_MANIFEST = Manifest(version="0")
 _LEFT_OUT_OF_DIGEST = ("title", "source", "cases")
-
-Overrides = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -85,22 +83,20 @@ class Rulebook:
         raise KeyError(pack)
 
 
-def read_rulebook(files: Mapping[str, str], overrides: Overrides | None = None) -> Rulebook:
+def read_rulebook(files: Mapping[str, str]) -> Rulebook:
     """Read packs.
 
     Args:
-        files: file name → YAML text. `rulebook.yaml` holds the version, `policy.yaml` the contact policy, every
-            other file is a pack.
-        overrides: pack → setting → number (or text of one, or group of numbers), instead of the pack's own.
+        files: file name → YAML text. `rulebook.yaml` holds the version and the deployment's own settings,
+            `policy.yaml` the contact policy, every other file is a pack.
 
     Raises:
         RulebookError: with every error of every pack.
     """
-    reader = _Reader(overrides or {})
-    version = "0"
+    reader = _Reader()
     for file in sorted(files):
         if PurePath(file).name == MANIFEST:
-            version = reader.read_version(file, files[file])
+            reader.read_manifest(file, files[file])
         elif PurePath(file).name == POLICY:
             reader.read_policy(file, files[file])
         else:
@@ -114,19 +110,23 @@ def read_rulebook(files: Mapping[str, str], overrides: Overrides | None = None) 
         )
     if reader.errors:
         raise RulebookError(reader.errors)
-    return Rulebook(version, _digest(packs, reader.policy), packs, dict(files), reader.trees, reader.policy)
+    return Rulebook(
+        reader.manifest.version, _digest(packs, reader.policy), packs, dict(files), reader.trees, reader.policy
+    )
 
 
 class _Reader:
-    def __init__(self, overrides: Overrides) -> None:
+    def __init__(self) -> None:
         self.errors: list[PackError] = []
         self.trees: dict[str, Tree] = {}
         self.policy: Policy | None = None
         self._policy_at: tuple[str, Tree] | None = None
-        self._overrides = overrides
+        self.manifest = _NO_MANIFEST
+        self._manifest_at: tuple[str, Tree] | None = None
         self._packs: dict[str, Pack] = {}
         self._files: dict[str, str] = {}
         self._broken: set[str] = {UNREADABLE}
+        self._unread: set[str] = set()
         self._wrong: dict[str, tuple[Mapping[str, Any], list[Loc]]] = {}
 
     def _tree(self, file: str, text: str) -> Tree | None:
@@ -137,19 +137,20 @@ class _Reader:
             self.errors.append(PackError(file, place.line, place.column, problem.message, problem.expected))
         return None if isinstance(tree, YamlProblem) else tree
 
-    def read_version(self, file: str, text: str) -> str:
+    def read_manifest(self, file: str, text: str) -> None:
         tree = self._tree(file, text)
         if tree is None:
-            return "0"
-        for key, place in tree.keys.items():
-            if key != "version":
-                self.errors.append(PackError(file, place.line, place.column, f"unknown key `{key}`", "version"))
-        version = tree.value.get("version")
-        if version is None or not isinstance(version.value, str) or not _VERSION.fullmatch(version.value):
-            place = version.place if version else tree.place
-            self.errors.append(PackError(file, place.line, place.column, "no version", "version: 2026.11"))
-            return "0"
-        return version.value
+            return
+        if self._manifest_at is not None:
+            message = f"{self._manifest_at[0]} holds the version too"
+            self.errors.append(PackError(file, tree.place.line, tree.place.column, message, "one rulebook.yaml"))
+            return
+        self._manifest_at = (file, tree)
+        try:
+            self.manifest = Manifest.model_validate(tree.plain())
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+            self.errors += [shape_error(file, tree, detail, lambda path: Manifest) for detail in details]
 
     def read_policy(self, file: str, text: str) -> None:
         tree = self._tree(file, text)
@@ -185,7 +186,7 @@ class _Reader:
             )
             return
         self.trees[file] = tree
-        self._packs[pack.pack] = self._override(pack)
+        self._packs[pack.pack] = pack
         self._files[pack.pack] = file
         self._wrong[pack.pack] = raw, locs
 
@@ -195,8 +196,10 @@ class _Reader:
         for section, *rest in locs:
             held = raw.get(str(section))
             names = rest[:1] or (list(held) if isinstance(held, dict) else [])
-            self._broken |= {f"{name}.{entry}" if section == "features" else str(entry) for entry in names}
+            if section in {"features", "rules"}:
+                self._broken |= {f"{name}.{entry}" if section == "features" else str(entry) for entry in names}
         if pack is None:
+            self._unread.add(str(name))
             self._broken |= {str(rule) for rule in raw.get("rules") or () if isinstance(raw.get("rules"), dict)}
 
     def _validate(self, file: str, tree: Tree, raw: dict[str, Any]) -> tuple[Pack | None, list[Loc]]:
@@ -212,36 +215,24 @@ class _Reader:
         except ValidationError:
             return None, locs
 
-    def _override(self, pack: Pack) -> Pack:
-        given = self._overrides.get(pack.pack, {})
-        settings: dict[str, Any] = dict(pack.settings)
-        for name, value in given.items():
-            current = settings.get(name)
-            try:
-                if current is None:
-                    raise ExpressionError(
-                        f"`{pack.pack}` has no setting `{name}`", 0, None, nearest(name, settings)
-                    )
-                if isinstance(current, Mapping) != isinstance(value, Mapping):
-                    raise ExpressionError(
-                        f"`{name}` is {'a group' if isinstance(current, Mapping) else 'a number'}"
-                    )
-                if isinstance(current, Mapping):
-                    settings[name] = {**current, **{part: parse_number(_as_text(v)) for part, v in value.items()}}
-                else:
-                    settings[name] = parse_number(_as_text(value))
-            except (ExpressionError, PydanticCustomError) as error:
-                message = error.message() if isinstance(error, PydanticCustomError) else error.message
-                near = error.nearest if isinstance(error, ExpressionError) else None
-                self.errors.append(PackError(f"override {pack.pack}.{name}", 1, 1, message, None, near))
-        return pack.model_copy(update={"settings": settings})
+    def _override(self) -> None:
+        """Put the deployment's settings where the packs' own are."""
+        if self._manifest_at is None:
+            return
+        file, tree = self._manifest_at
+        given = self.manifest.settings
+        problems = list(unknown_packs(given, {*self._packs, *self._unread}))
+        for name in given.keys() & self._packs.keys():
+            wrong = [loc[1:] for loc in self._wrong[name][1] if loc[0] == "settings"]
+            if () in wrong:
+                continue
+            self._packs[name], found = override(self._packs[name], given[name], {str(loc[0]) for loc in wrong})
+            problems += found
+        self.errors += [_placed(file, tree, problem) for problem in problems]
 
     def check(self) -> tuple[Pack, ...]:
         """The packs by name, all that is wrong with them being noted."""
-        for pack in self._overrides:
-            if pack not in self._packs:
-                near = nearest(pack, self._packs)
-                self.errors.append(PackError(f"override {pack}", 1, 1, f"there is no pack `{pack}`", None, near))
+        self._override()
         self._check_unique()
         packs: dict[str, Pack] = {}
         for name in sorted(self._packs):
@@ -278,17 +269,18 @@ class _Reader:
                     self.errors.append(self._placed(name, Problem(("rules", rule), error)))
 
     def _placed(self, pack: str, problem: Problem) -> PackError:
-        file, error = self._files[pack], problem.error
-        node, place = self.trees[file].find(problem.path)
-        if isinstance(node.value, str) and not problem.in_key and self.trees[file].leads_to(problem.path):
-            place = node.place
-            if node.inset is not None:
-                place = Place(place.line, place.column + node.inset + error.column)
-        return PackError(file, place.line, place.column, error.message, error.expected, error.nearest)
+        file = self._files[pack]
+        return _placed(file, self.trees[file], problem)
 
 
-def _as_text(value: object) -> object:
-    return value if isinstance(value, str | Decimal | Mapping) else str(value)
+def _placed(file: str, tree: Tree, problem: Problem) -> PackError:
+    error = problem.error
+    node, place = tree.find(problem.path)
+    if isinstance(node.value, str) and not problem.in_key and tree.leads_to(problem.path):
+        place = node.place
+        if node.inset is not None:
+            place = Place(place.line, place.column + node.inset + error.column)
+    return PackError(file, place.line, place.column, error.message, error.expected, error.nearest)
 
 
 def families(pack: Pack) -> Iterator[str]:

@@ -57,8 +57,7 @@ def remaining(raw: Mapping[str, Any], locs: Iterable[Loc], name: str) -> dict[st
         elif () in places:
             kept.pop(str(section), None)
         elif section == "settings" and isinstance(held, dict):
-            # A number in its place, so that whoever names the setting is not wrong as well.
-            kept["settings"] = {**held, **{str(place[0]): "1" for place in places}}
+            kept["settings"] = held | {str(place[0]): _numbers(held.get(str(place[0]))) for place in places}
         elif section == "cases" and isinstance(held, list):
             kept["cases"] = [
                 _case(case, [place[1:] for place in places if place[0] == index])
@@ -68,6 +67,11 @@ def remaining(raw: Mapping[str, Any], locs: Iterable[Loc], name: str) -> dict[st
             entries = {place[0] for place in places}
             kept[str(section)] = {key: value for key, value in held.items() if key not in entries}
     return kept
+
+
+def _numbers(setting: Any) -> Any:
+    """Numbers in a setting's place, so that whoever names it is not wrong as well."""
+    return dict.fromkeys(setting, "1") if isinstance(setting, dict) else "1"
 
 
 def _case(raw: Any, places: list[Loc]) -> Any:

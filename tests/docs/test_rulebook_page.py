@@ -79,3 +79,9 @@ def test_packs_of_the_page_go_together() -> None:
     """A reader may put them all into one folder."""
     files = {f"{name}.yaml": block for name, block in zip(BOOKS, BLOCKS, strict=True)}
     assert len(read_rulebook(files).packs) == len(BLOCKS)
+
+
+def test_the_settings_of_a_deployment_fit_the_first_pack() -> None:
+    (manifest,) = re.findall(r"```yml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (pack,) = read_rulebook({"basics.yaml": BLOCKS[0], "rulebook.yaml": manifest}).packs
+    assert pack.settings != BOOKS["basics"].packs[0].settings

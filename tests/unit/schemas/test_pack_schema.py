@@ -9,7 +9,14 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from schemas.contracts import build_contracts
-from schemas.pack_schema import PACK_SCHEMA_FILE, POLICY_SCHEMA_FILE, pack_schema, policy_schema
+from schemas.pack_schema import (
+    MANIFEST_SCHEMA_FILE,
+    PACK_SCHEMA_FILE,
+    POLICY_SCHEMA_FILE,
+    manifest_schema,
+    pack_schema,
+    policy_schema,
+)
 
 RULES = sorted(Path(__file__).parents[3].glob("rules/*.yaml"))
 VALIDATOR = Draft202012Validator(pack_schema())
@@ -46,6 +53,21 @@ def test_the_policy_has_a_schema_of_its_own() -> None:
         ("stale: 1h", "stael: 1h", "$"),
     ):
         assert mark in [error.json_path for error in validator.iter_errors(read(live.replace(right, wrong)))]
+
+
+def test_the_file_of_the_version_has_a_schema_of_its_own() -> None:
+    Draft202012Validator.check_schema(manifest_schema())
+    assert json.loads(build_contracts("1")[MANIFEST_SCHEMA_FILE]) == manifest_schema()
+    validator = Draft202012Validator(manifest_schema())
+    live = next(path for path in RULES if path.stem == "rulebook").read_text(encoding="utf-8")
+    whole = "version: 2026.11\nsettings: {p: {line: 5万, cuts: {gold: 1000}}}"
+    for text, mark in (
+        (live, None),
+        (whole, None),
+        (whole.replace("version", "vershun"), "$"),
+        (whole.replace("line: 5万", "line: [5]"), "$.settings.p.line"),
+    ):
+        assert next((error.json_path for error in validator.iter_errors(read(text))), None) == mark
 
 
 WHOLE = """

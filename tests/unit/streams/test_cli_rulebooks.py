@@ -59,6 +59,14 @@ def test_diff_says_what_differs_and_what_follows(tmp_path: Path) -> None:
     assert len(told["consequences"]) == 3
 
 
+def test_diff_shows_what_a_deployment_sets_otherwise(tmp_path: Path) -> None:
+    old, new = write(tmp_path / "old"), write(tmp_path / "new")
+    (tmp_path / "new" / "rulebook.yaml").write_text("version: 2\nsettings: {p: {line: 150}}\n", encoding="utf-8")
+    result = run("diff", old, new)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1:] == ["~ p.settings.line: 100 → 150"]
+
+
 def test_better_words_are_no_difference_and_another_order_is(tmp_path: Path) -> None:
     old = write(tmp_path / "old")
     worded = write(tmp_path / "worded", PACK.replace("title: Rich, ", "").replace("A small pack", "Another"))

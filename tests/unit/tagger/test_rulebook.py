@@ -5,8 +5,10 @@ from decimal import Decimal
 import pytest
 
 from schemas.rulepack import LadderRule, SignalRule, Top
+from tagger.cases import run_cases
 from tagger.expr.scope import Type
 from tagger.rulebook import PackError, RulebookError, read_rulebook
+from tagger.settings import CoreSettings
 
 PACK = """\
 pack: signals
@@ -92,8 +94,8 @@ def test_packs_stand_in_order_of_their_names_whatever_their_files() -> None:
     assert [pack.pack for pack in read_rulebook(texts).packs] == ["a", "z"]
 
 
-def digest(text: str, name: str = "x.yaml", **overrides: object) -> str:
-    return read_rulebook({name: text}, {"signals": overrides} if overrides else None).digest
+def digest(text: str, name: str = "x.yaml") -> str:
+    return read_rulebook({name: text}).digest
 
 
 @pytest.mark.parametrize(
@@ -141,23 +143,85 @@ def test_the_digest_is_stable_over_releases() -> None:
     assert digest("pack: p\nsettings: {a: 1}\nrules: {r: {when: assets > a}}") == "c099218e3f79bb1c"
 
 
+def with_settings(settings: str) -> dict[str, str]:
+    return {"x.yaml": PACK, "rulebook.yaml": f"version: 7\nsettings: {settings}"}
+
+
 def test_a_deployment_overrides_settings() -> None:
-    rulebook = read_rulebook({"x.yaml": PACK}, {"signals": {"large": "6万", "cuts": {"gold": 70000}}})
-    assert rulebook.packs[0].settings["large"] == Decimal(60000)
+    rulebook = read_rulebook(with_settings("{signals: {large: 6万, cuts: {gold: 70000}}}"))
+    assert rulebook.version == "7"
+    assert rulebook.packs[0].settings == {
+        "large": Decimal(60000), "kept": Decimal("0.2"), "cuts": {"gold": Decimal(70000)},
+    }  # fmt: skip
     layer = rulebook.packs[0].rules["layer"]
     assert isinstance(layer, LadderRule)
     assert layer.levels["gold"] == Decimal(70000)
-    assert rulebook.digest != digest(PACK)
 
 
-def test_an_override_of_nothing_is_an_error() -> None:
-    with pytest.raises(RulebookError) as caught:
-        read_rulebook({"x.yaml": PACK}, {"signals": {"lagre": 1, "kept": {"a": 1}, "large": "x"}, "nosuch": {}})
-    assert [(error.file, error.nearest) for error in caught.value.errors] == [
-        ("override nosuch", None),
-        ("override signals.kept", None),
-        ("override signals.lagre", "large"),
-        ("override signals.large", None),
+def test_a_deployments_settings_decide_as_the_packs_own_would() -> None:
+    changed = PACK.replace("large: 5万", "large: 6万").replace("gold: 50000}", "gold: 70000}")
+    assert read_rulebook(with_settings("{signals: {large: 6万, cuts: {gold: 7万}}}")).digest == digest(changed)
+    assert read_rulebook(with_settings("{signals: {large: 5万}}")).digest == digest(PACK)
+    assert digest(changed) != digest(PACK)
+
+
+def test_a_case_runs_under_the_deployments_settings() -> None:
+    pack = """\
+pack: p
+settings: {least: 100}
+rules: {r: {when: assets >= least}}
+cases:
+  - it: opens at the start
+    given: [{at: 2026-03-02 09:00, credit: 100}]
+    expect: [{at: 2026-03-02 09:00, opened: r}]
+"""
+    manifest = "version: 1\nsettings: {p: {least: 101}}"
+    for files, passed in (({"p.yaml": pack}, True), ({"p.yaml": pack, "rulebook.yaml": manifest}, False)):
+        (result,) = run_cases(read_rulebook(files), CoreSettings())
+        assert result.passed is passed
+
+
+def test_an_override_of_nothing_is_an_error_with_its_place() -> None:
+    settings = """
+  signals:
+    lagre: 1
+    kept: {a: 1}
+    large: x
+    cuts: {gold: 1, glod: 2}
+  singals: {large: 1}
+"""
+    told = errors_of(**with_settings(settings))
+    assert told == [
+        "rulebook.yaml:6:12: got 'x'; expected a number such as 0.2, 50000 or 5万",
+    ]
+    told = errors_of(**with_settings(settings.replace("large: x", "large: 1")))
+    assert told == [
+        "rulebook.yaml:4:5: pack `signals` has no setting `lagre`; expected one of large, kept, cuts; "
+        "did you mean `large`?",
+        "rulebook.yaml:5:5: `kept` is one number; expected `kept: 5万`",
+        "rulebook.yaml:7:21: setting `cuts` of pack `signals` has no `glod`; expected one of gold; "
+        "did you mean `gold`?",
+        "rulebook.yaml:8:3: there is no pack `singals`; expected one of signals; did you mean `signals`?",
+    ]
+    assert errors_of(**with_settings("{signals: {cuts: 5}}")) == [
+        "rulebook.yaml:2:22: `cuts` is a group of numbers; expected {gold: …}, or some of these"
+    ]
+
+
+def test_an_override_of_what_is_wrong_itself_is_not_wrong_too() -> None:
+    files = with_settings("{signals: {cuts: {gold: 1}}, other: {a: 1}}")
+    files["x.yaml"] = PACK.replace("cuts: {gold: 50000}", "cuts: {gold: x}")
+    files["y.yaml"] = "pack: other\nsettings: [a]"
+    assert [line.split(";")[0] for line in errors_of(**files)] == [
+        "x.yaml:3:47: got 'x'",
+        "y.yaml:2:1: got 'a list'",
+    ]
+
+
+def test_one_file_says_the_version() -> None:
+    files = {"x.yaml": PACK, "a/rulebook.yaml": "version: 1", "b/rulebook.yaml": "version: 2"}
+    assert errors_of(**files) == [
+        "b/rulebook.yaml:1:1: a/rulebook.yaml holds the version too; expected one rulebook.yaml"
     ]
 
 
