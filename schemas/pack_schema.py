@@ -1,6 +1,7 @@
 """JSON Schemas of the files under `rules/`, for editors: completion, and marks while one writes.
 
-It is wider than the pipeline: names, types and numbers in their order are `tagger rules check`'s to judge.
+They are wider than the pipeline: names, types and numbers in their order are `tagger rules check`'s to judge. Only
+times written in an unusual way are marked although they can be read.
 """
 
 from typing import Any

@@ -3,11 +3,13 @@
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from schemas.packmodel import AnyMapping, AnySequence, PackModel, one_of
 from schemas.packprofile import ProfileText
 from schemas.packscalars import (
+    DATE_SCHEMA,
+    NUMBER_SCHEMA,
     Boolean,
     Integer,
     Moment,
@@ -34,8 +36,8 @@ def _parse_day(value: object) -> date:
     return parse_date(value)
 
 
-AmountFen = Annotated[int, BeforeValidator(_parse_fen), WithJsonSchema({"type": ["number", "string"]})]
-Day = Annotated[date, BeforeValidator(_parse_day), WithJsonSchema({"type": "string", "examples": ["2026-03-02"]})]
+AmountFen = Annotated[int, BeforeValidator(_parse_fen), NUMBER_SCHEMA]
+Day = Annotated[date, BeforeValidator(_parse_day), DATE_SCHEMA]
 AccountType = Annotated[Literal["current", "term", "wealth", "loan"], one_of("current", "term", "wealth", "loan")]
 _ACTIONS = ("view", "favourite", "cart", "purchase", "search", "click", "login")
 Action = Annotated[Literal["view", "favourite", "cart", "purchase", "search", "click", "login"], one_of(*_ACTIONS)]

@@ -4,13 +4,23 @@ Field names are those of `schemas.events.Profile`; a test holds the two together
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, model_validator
 
 from schemas import events
 from schemas.packmodel import AnySequence, PackModel, one_of
-from schemas.packscalars import Text, parse_boolean, parse_date, parse_integer, parse_number
+from schemas.packscalars import (
+    BOOLEAN_SCHEMA,
+    DATE_SCHEMA,
+    INTEGER_SCHEMA,
+    NUMBER_SCHEMA,
+    Text,
+    parse_boolean,
+    parse_date,
+    parse_integer,
+    parse_number,
+)
 
 
 def _said(parse: Callable[[object], object]) -> BeforeValidator:
@@ -23,13 +33,13 @@ def _said(parse: Callable[[object], object]) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-MoneyText = Annotated[str, _said(parse_number), WithJsonSchema({"type": ["number", "string"]})]
-CountText = Annotated[str, _said(parse_integer), WithJsonSchema({"type": ["integer", "string"]})]
-BooleanText = Annotated[str, _said(parse_boolean), WithJsonSchema({"type": ["boolean", "string"]})]
-DayText = Annotated[str, _said(parse_date), WithJsonSchema({"type": "string", "examples": ["1990-03-02"]})]
-Gender = Annotated[str, one_of("f", "m", "x")]
-Employment = Annotated[str, one_of(*get_args(events.Employment))]
-CardKind = Annotated[str, one_of("debit", "credit")]
+MoneyText = Annotated[str, _said(parse_number), NUMBER_SCHEMA]
+CountText = Annotated[str, _said(parse_integer), INTEGER_SCHEMA]
+BooleanText = Annotated[str, _said(parse_boolean), BOOLEAN_SCHEMA]
+DayText = Annotated[str, _said(parse_date), DATE_SCHEMA]
+Gender = Annotated[Literal["f", "m", "x"], one_of("f", "m", "x")]
+Employment = Annotated[events.Employment, one_of(*get_args(events.Employment))]
+CardKind = Annotated[Literal["debit", "credit"], one_of("debit", "credit")]
 
 
 class CardText(PackModel):

@@ -5,6 +5,7 @@ packs can say where it happened and what would have been right.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -289,32 +290,53 @@ def parse_mapping(value: Any) -> Any:
     return value
 
 
-# Beside each reader: what an editor, which reads YAML's own numbers and booleans, is told of it.
-_NUMERIC = WithJsonSchema({"type": ["number", "string"]})
-_MOMENT = WithJsonSchema({"type": "string", "examples": ["2026-03-02 09:00"]})
+# Beside each reader: what an editor, which reads YAML's own numbers and booleans, is told of it. A pattern holds
+# for texts alone.
+_NUMBER_PATTERN = "-?[0-9]{1,18}(_[0-9]{3})*([.][0-9]{1,9})?万?"
+_DATE_PATTERN = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+_TIME_PATTERN = "[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?"
+_SHARE_PATTERN = "((100([.]0+)?|[0-9]{1,2}([.][0-9]+)?)%|0?[.][0-9]+|1([.]0+)?)"
+_WINDOW_PATTERN = (
+    "(([1-9]|[1-5][0-9]|6[0-2])d|([1-9]|[12][0-9]|3[0-6])mo|[1-9][0-9]{0,4}m|[1-9][0-9]{0,3}h"
+    "|month|quarter|year|ever)"
+)
 _WORDS = ["string", "number", "boolean"]
 
 
-def _spelled(pattern: str, *examples: str) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$", "examples": list(examples)})
+def _spelled(pattern: str, *examples: str, kinds: Sequence[str] = ("string",), **keywords: Any) -> WithJsonSchema:
+    kind = kinds[0] if len(kinds) == 1 else list(kinds)
+    return WithJsonSchema({"type": kind, "pattern": f"^{pattern}$", "examples": list(examples), **keywords})
 
 
-Number = Annotated[Decimal, BeforeValidator(parse_number), _NUMERIC]
-NumberOrName = Annotated[Decimal | str, BeforeValidator(parse_number_or_name), _NUMERIC]
+NUMBER_SCHEMA = _spelled(_NUMBER_PATTERN, "50000", "5万", kinds=("number", "string"))
+INTEGER_SCHEMA = _spelled(_NUMBER_PATTERN, "50", kinds=("integer", "string"))
+BOOLEAN_SCHEMA = _spelled("(true|false)", "true", kinds=("boolean", "string"))
+DATE_SCHEMA = _spelled(_DATE_PATTERN, "2026-03-02")
+_MOMENT = _spelled(_DATE_PATTERN + _TIME_PATTERN, "2026-03-02 09:00")
+_END = _spelled(f"{_DATE_PATTERN}({_TIME_PATTERN})?", "2026-03-02", "2026-03-02 09:00")
+
+Number = Annotated[Decimal, BeforeValidator(parse_number), NUMBER_SCHEMA]
+NumberOrName = Annotated[
+    Decimal | str, BeforeValidator(parse_number_or_name), WithJsonSchema({"type": ["number", "string"]})
+]
 Days = Annotated[int, BeforeValidator(parse_days), _spelled("[0-9]+d", "3d")]
-Share = Annotated[Decimal, BeforeValidator(parse_share), _NUMERIC]
+Share = Annotated[
+    Decimal,
+    BeforeValidator(parse_share),
+    _spelled(_SHARE_PATTERN, "95%", kinds=("number", "string"), exclusiveMinimum=0, maximum=1),
+]
 DurationMs = Annotated[int, BeforeValidator(parse_duration), _spelled("[1-9][0-9]*[smhd]", "30m", "2h", "7d")]
 WindowText = Annotated[
     Window,
     BeforeValidator(parse_window),
     PlainSerializer(lambda window: window.text),
-    _spelled("([1-9][0-9]*(mo|[mhd])|month|quarter|year|ever)", "7d", "12mo", "month", "ever"),
+    _spelled(_WINDOW_PATTERN, "7d", "12mo", "month", "ever"),
 ]
 Boolean = Annotated[bool, BeforeValidator(parse_boolean)]
-Integer = Annotated[int, BeforeValidator(parse_integer), WithJsonSchema({"type": ["integer", "string"]})]
+Integer = Annotated[int, BeforeValidator(parse_integer), INTEGER_SCHEMA]
 Moment = Annotated[datetime, BeforeValidator(parse_moment), _MOMENT]
-FirstMoment = Annotated[datetime, BeforeValidator(parse_first_moment), _MOMENT]
-LastMoment = Annotated[datetime, BeforeValidator(parse_last_moment), _MOMENT]
+FirstMoment = Annotated[datetime, BeforeValidator(parse_first_moment), _END]
+LastMoment = Annotated[datetime, BeforeValidator(parse_last_moment), _END]
 Identifier = Annotated[str, BeforeValidator(parse_identifier)]
 Slug = Annotated[str, BeforeValidator(parse_slug), WithJsonSchema({"type": ["string", "number"]})]
 Text = Annotated[str, BeforeValidator(parse_text), Field(max_length=4000), WithJsonSchema({"type": _WORDS})]

@@ -9,6 +9,14 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from schemas.pack_schema import (
+    MANIFEST_SCHEMA_FILE,
+    PACK_SCHEMA_FILE,
+    POLICY_SCHEMA_FILE,
+    manifest_schema,
+    pack_schema,
+    policy_schema,
+)
 from streams.settings import Settings
 from tools.packs_page import packs_page
 
@@ -32,7 +40,18 @@ def settings_page() -> str:
     return _SETTINGS_HEAD + "".join(rows)
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "packs.md": packs_page}
+def _schema_file(schema: Callable[[], dict[str, Any]]) -> Callable[[], str]:
+    return lambda: json.dumps(schema(), ensure_ascii=False, indent=1) + "\n"
+
+
+# The schemas are what `.vscode/settings.json` names.
+PAGES: dict[str, Callable[[], str]] = {
+    "settings.md": settings_page,
+    "packs.md": packs_page,
+    PACK_SCHEMA_FILE: _schema_file(pack_schema),
+    POLICY_SCHEMA_FILE: _schema_file(policy_schema),
+    MANIFEST_SCHEMA_FILE: _schema_file(manifest_schema),
+}
 
 
 def _row(name: str, field: FieldInfo) -> str:

@@ -76,13 +76,24 @@ settings: {a: 5, group: {b: 0.5, c: 5万}}
 features:
   f: {recurring: transactions, every: quarter, slack: 3d, times: 2}
   g: {count: cards, where: days_to(expires_on) < 30}
+  h: {sum: amount, of: transactions, over: 36mo}
+  i: {low: assets, over: 62d}
+  j: {count: app_events, over: 1488h}
 rules:
+  r: {when: h > 1, valid: {from: 2026-03-01, to: 2026-03-31 18:00}, offer: {family: f, priority: 0.5万}}
+  l: {by: i, levels: {x: 1}, leave_below: 0.95}
+  k: {by: j, levels: {x: 1}, leave_below: 97.5%}
   s: {points: {x: {by: assets, weight: 2, bins: {0: 1, a: 2}}}, levels: {l: otherwise, m: 3}, approval: {from: m}}
   m: {rows: {by: assets, cuts: [1, a]}, columns: {by: assets, cuts: [1]}, cells: [[a, b], [c, d], [e, f]]}
 cases:
   - it: waits
     given: [{at: 2026-03-02 09:00}, {at: 2026-03-02 09:00, credit: 5, own_transfer: true}]
     expect: [{at: 2026-03-02 09:00, opened: s, value: {total: 2.5}}]
+  - it: knows
+    given:
+      - at: 2026-03-02T09:00:00+08:00
+        profile: {gender: f, birth_date: 1990-03-02, collateral: 5万, credit_score: 7}
+    expect: [{at: 2026-03-02 09:00, revoked: s, reason: ended}]
 """
 
 
@@ -96,6 +107,24 @@ cases:
         ("cells:", "cels:", "$.rules.m"),
         ("it: waits", "its: waits", "$.cases[0]"),
         ("credit: 5", "crdit: 5", "$.cases[0].given[1]"),
+        ("credit: 5", "credit: five", "$.cases[0].given[1]"),
+        ("over: 36mo", "over: 37mo", "$.features.h"),
+        ("over: 62d", "over: 63d", "$.features.i"),
+        ("over: 62d", "over: 70d", "$.features.i"),
+        ("priority: 0.5万", "priority: high", "$.rules.r"),
+        ("priority: 0.5万", "priority: 1.5", "$.rules.r"),
+        ("leave_below: 0.95", "leave_below: 95", "$.rules.l"),
+        ("leave_below: 0.95", "leave_below: 0", "$.rules.l"),
+        ("leave_below: 97.5%", "leave_below: 195%", "$.rules.k"),
+        ("from: 2026-03-01", "from: 2026-1-1x", "$.rules.r"),
+        ("from: 2026-03-01", "from: '2026-13-01'", "$.rules.r"),
+        ("given: [{at: 2026-03-02 09:00}", "given: [{at: yesterday}", "$.cases[0].given[0]"),
+        ("given: [{at: 2026-03-02 09:00}", "given: [{at: 2026-03-02 25:00}", "$.cases[0].given[0]"),
+        ("reason: ended", "reason: endd", "$.cases[1].expect[0].reason"),
+        ("gender: f", "gender: female", "$.cases[1].given[0]"),
+        ("gender: f", "gendr: f", "$.cases[1].given[0]"),
+        ("collateral: 5万", "collateral: much", "$.cases[1].given[0]"),
+        ("birth_date: 1990-03-02", "birth_date: '1990-13-02'", "$.cases[1].given[0]"),
     ],
 )
 def test_what_cannot_be_meant_is_marked(right: str, wrong: str, mark: str | None) -> None:
