@@ -1,10 +1,17 @@
 """`tagger rules show --compiled`: the program that a rulebook becomes, for people to read.
 
 By kind of event: the features that it updates, the rules it may concern, and the generated function that looks at
-them. Then each rule with the Python of its expressions, and each feature with what its state is addressed by.
+them. Then each rule with the Python of its expressions, and each feature with what its state is addressed by. Code
+is shown as it runs, broken over lines.
 """
 
-from collections.abc import Iterator
+import io
+import re
+import tokenize
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, zip_longest
+from textwrap import wrap
 from typing import Any
 
 from schemas.bankday import BankCalendar
@@ -19,10 +26,22 @@ from tagger.rulebook import Rulebook
 from tagger.state_bounds import state_bounds
 
 _GUARDED = ("transactions", "app_events", "profiles")
+_WIDTH = 115
+_BREAKS = frozenset({"and", "or", "if", "else"})
+_BOUND = re.compile(r"\b_[ck][0-9]+\b")
+_FIRST_READ = re.compile(r"(_v[0-9]+) := (_k[0-9]+)\(")
 
 
 def compiled_lines(rulebook: Rulebook, calendar: BankCalendar) -> Iterator[str]:
     """The compiled form of a rulebook, line by line."""
+    for line in (part for text in _lines(rulebook, calendar) for part in text.split("\n")):
+        if line.startswith("#"):
+            yield from wrap(line, _WIDTH, subsequent_indent="#       ", break_on_hyphens=False)
+        else:
+            yield line
+
+
+def _lines(rulebook: Rulebook, calendar: BankCalendar) -> Iterator[str]:
     program = Program(rulebook, calendar)
     yield f"# rulebook {program.name}: {len(program.rules)} rules, {len(program.features)} features"
     bounds = {bound.name: bound.bytes for bound in state_bounds(rulebook)}
@@ -50,8 +69,8 @@ def _event(program: Program, source: str) -> Iterator[str]:
     except (SyntaxError, RecursionError, MemoryError):
         yield "# each of them is evaluated: an expression is nested too deeply to stand in one function"
         return
-    yield from code.rstrip().splitlines()
-    yield from _legend(look)
+    yield from laid_out(code)
+    yield from _legend(code, look)
 
 
 def _changeable(program: Program, source: str) -> int:
@@ -59,11 +78,65 @@ def _changeable(program: Program, source: str) -> int:
     return program.reach[source].changeable | {"transactions": BALANCES, "profiles": PROFILE}.get(source, 0)
 
 
-def _legend(look: Any) -> Iterator[str]:
-    """What the names bound in generated code stand for."""
-    for name, value in look.__globals__.items():
-        if name.startswith("_k"):
-            yield f"#   {name} = {_named(value)}"
+def laid_out(code: str) -> Iterator[str]:
+    """Python whose long lines are broken where conditions join, the deeper the further to the right."""
+    for line in code.rstrip().splitlines():
+        body = line.lstrip()
+        if len(line) <= _WIDTH or body.startswith("#"):
+            yield line
+        else:
+            yield from _broken(body, len(line) - len(body))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a line may be broken: how deep in brackets, and whether only where there is no more room."""
+
+    at: int
+    depth: int
+    fills: bool
+
+
+def _broken(body: str, indent: int) -> Iterator[str]:
+    places: list[_Place] = []
+    depth = 0
+    for token in tokenize.generate_tokens(io.StringIO(body).readline):
+        depth += (token.string in "([{") - (token.string in ")]}") if token.type == tokenize.OP else 0
+        if token.string in _BREAKS and token.type == tokenize.NAME:
+            places.append(_Place(token.start[1], depth, fills=False))
+        elif token.type == tokenize.OP and token.string in (",", "="):
+            places.append(_Place(token.end[1], depth, fills=True))
+    yield from _pieces(body, (0, len(body)), places, indent, "")
+
+
+def _pieces(body: str, span: tuple[int, int], places: Sequence[_Place], indent: int, ending: str) -> Iterator[str]:
+    """One part of a line in as many as it needs; outside of brackets each but the last ends in a backslash."""
+    start, end = span
+    inside = [place for place in places if start < place.at < end]
+    room = _WIDTH - indent - len(" \\")
+    if end - start <= room or not inside:
+        yield " " * indent + body[start:end].strip() + ending
+        return
+    least = min(place.depth for place in inside)
+    cuts = [start]
+    level = [place for place in inside if place.depth == least]
+    for place, following in zip_longest(level, level[1:]):
+        if not place.fills or (following.at if following else end) - cuts[-1] > room - 4:
+            cuts.append(place.at)
+    for first, last in pairwise([*cuts, end]):
+        joined = ending if last == end else (" \\" if least == 0 else "")
+        yield from _pieces(body, (first, last), inside, indent + (4 if first > start else 0), joined)
+
+
+def _legend(code: str, look: Any) -> Iterator[str]:
+    """What the names in generated code stand for: bound constants, and values that are measured once."""
+    used = set(_BOUND.findall(code))
+    named = {name: _named(value) for name, value in look.__globals__.items() if name in used}
+    yield from (f"#   {name} = {meaning}" for name, meaning in named.items())
+    # Any reading will do, they mean the same; the first is the one a reader meets.
+    readings = dict(reversed(_FIRST_READ.findall(code)))
+    for name, constant in sorted(readings.items(), key=lambda reading: int(reading[0][2:])):
+        yield f"#   {name} = what {constant}, {named[constant]}, gave on this event"
 
 
 def _named(value: Any) -> str:
@@ -71,6 +144,8 @@ def _named(value: Any) -> str:
     if owner is not None:
         terms = getattr(owner, "terms", None)
         return f"{terms.name if terms is not None else owner.name}.{value.__name__}"
+    if isinstance(value, frozenset):
+        return f"{{{', '.join(sorted(map(repr, value)))}}}"
     return getattr(value, "__name__", None) or repr(value)
 
 
@@ -86,7 +161,7 @@ def _rule(rule: Rule, bounds: dict[str, int]) -> Iterator[str]:
         yield f"# {', '.join(told)}"
     for word, expression in _expressions(rule):
         yield f"# {word}: {expression.text}"
-        yield from expression.code.rstrip().splitlines()
+        yield from laid_out(expression.code)
 
 
 def _expressions(rule: Rule) -> Iterator[tuple[str, Expression]]:

@@ -1,13 +1,23 @@
 """`tagger rules diff` and `show` of folders: what decides and differs, what follows, and the compiled form."""
 
+import ast
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from schemas.bankday import BankCalendar
+from streams.cli.compiled import laid_out
 from streams.cli.rules import rules
+from streams.packs import read_folder
 from streams.settings import Settings
+from tagger.guards import compile_look
+from tagger.program import Program
+from tagger.rulebook import read_rulebook
+
+RULES = Path(__file__).parents[3] / "rules"
 
 PACK = """\
 pack: p
@@ -88,6 +98,27 @@ def test_show_tells_the_policy_and_the_compiled_program(tmp_path: Path) -> None:
     assert "# expires 259200 s" in compiled
     # What is shown is Python; comments apart, it compiles.
     compile(compiled, "shown", "exec")
+
+
+def test_the_compiled_program_is_shown_in_lines_that_can_be_read_and_names_that_are_explained() -> None:
+    compiled = run("show", str(RULES), "--compiled").stdout
+    assert max(len(line) for line in compiled.splitlines()) <= 115
+    compile(compiled, "shown", "exec")
+    events = compiled.split("# features: ")[0].split("# --- ")[1:]
+    for event in events:
+        code = "".join(line for line in event.splitlines(keepends=True) if not line.startswith("#"))
+        used = set(re.findall(r"\b_[ckv][0-9]+\b", code))
+        assert used == set(re.findall(r"^#   (_[ckv][0-9]+) = ", event, flags=re.MULTILINE))
+    assert re.search(r"#   _v[0-9]+ = what _k[0-9]+, assets.value, gave on this event\n", compiled)
+
+
+def test_broken_lines_say_the_same_python() -> None:
+    program = Program(read_rulebook(read_folder(RULES)), BankCalendar("Asia/Shanghai"))
+    for source in ("transactions", "app_events", "profiles"):
+        code, _ = compile_look(program.reach[source].touched(-1), source)
+        shown = "\n".join(laid_out(code))
+        assert shown.count("\n") > code.count("\n")
+        assert ast.dump(ast.parse(shown)) == ast.dump(ast.parse(code))
 
 
 @pytest.mark.parametrize("arguments", [("diff", "active", "rules"), ("show", "ab12cd34"), ("show", "active")])
