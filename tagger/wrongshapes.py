@@ -155,9 +155,9 @@ def _check_rule(path: Path, rule: dict[str, Any], pack: Pack, table: NameTable) 
         yield from check_measure((*path, *place), text, scope)
     for key in ("after", "converts"):
         records = rule.get(key)
-        if isinstance(records, dict) and records.get("event") in FIELDS and isinstance(records.get("where"), str):
-            record = record_scope(records["event"], pack.settings)
-            yield from check_condition((*path, key, "where"), records["where"], record)
+        event, where = (records.get("event"), records.get("where")) if isinstance(records, dict) else (None, None)
+        if isinstance(event, str) and event in FIELDS and isinstance(where, str):
+            yield from check_condition((*path, key, "where"), where, record_scope(event, pack.settings))
     if isinstance(rule.get("refresh"), str):
         yield from check_read((*path, "refresh"), rule["refresh"], scope)
 

@@ -29,7 +29,7 @@ _GUARDED = ("transactions", "app_events", "profiles")
 _WIDTH = 115
 _BREAKS = frozenset({"and", "or", "if", "else"})
 _BOUND = re.compile(r"\b_[ck][0-9]+\b")
-_FIRST_READ = re.compile(r"(_v[0-9]+) := (_k[0-9]+)\(")
+_FIRST_READ = re.compile(r"(_v[0-9]+) := (?:(_k[0-9]+)\()?")
 
 
 def compiled_lines(rulebook: Rulebook, calendar: BankCalendar) -> Iterator[str]:
@@ -136,14 +136,16 @@ def _legend(code: str, look: Any) -> Iterator[str]:
     # Any reading will do, they mean the same; the first is the one a reader meets.
     readings = dict(reversed(_FIRST_READ.findall(code)))
     for name, constant in sorted(readings.items(), key=lambda reading: int(reading[0][2:])):
-        yield f"#   {name} = what {constant}, {named[constant]}, gave on this event"
+        gives = f"{constant}, {named[constant]}," if constant else "the expression where it stands first"
+        yield f"#   {name} = what {gives} gave on this event"
 
 
 def _named(value: Any) -> str:
     owner = getattr(value, "__self__", None)
     if owner is not None:
         terms = getattr(owner, "terms", None)
-        return f"{terms.name if terms is not None else owner.name}.{value.__name__}"
+        whose = terms.name if terms is not None else getattr(owner, "name", type(owner).__name__)
+        return f"{whose}.{value.__name__}"
     if isinstance(value, frozenset):
         return f"{{{', '.join(sorted(map(repr, value)))}}}"
     return getattr(value, "__name__", None) or repr(value)

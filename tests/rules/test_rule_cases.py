@@ -164,9 +164,7 @@ def test_a_case_holds_each_threshold_from_both_sides(
     if setting == "grades" and no_total_between(pack, number, moved):
         return
     try:
-        noticed = fails(
-            pack, {"rules/rulebook.yaml": f"version: 1\nsettings: {{{pack}: {{{setting}: {value}}}}}"}
-        )
+        noticed = fails(pack, {"rules/rulebook.yaml": f"version: 1\nsettings: {{{pack}: {{{setting}: {value}}}}}"})
     except RulebookError as refused:  # a cut on its neighbour's place: the reader holds it
         noticed = "two bins begin alike" in str(refused) or "follows" in str(refused)
     assert noticed

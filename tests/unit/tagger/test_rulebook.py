@@ -344,6 +344,21 @@ cases:
     ]
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{when: [a], after: {event: {a: b}, where: asets > 1}, until: {}, converts: {event: [x], where: y}}",
+        "{by: [a], levels: [b], converts: {when: []}, points: {x: [], y: {by: {}}}, rows: [], columns: x}",
+        "{levels: {a: {b: c}, d: [e], f: '', g: 5x}, after: x, converts: y}",
+        "{points: [a], levels: {}}",
+    ],
+)
+def test_whatever_stands_in_a_rule_is_answered_in_words(rule: str) -> None:
+    assert (
+        errors_of(f"pack: p\nrules: {{r: {rule}, s: {{when: asets > 1}}}}")[-1].split(";")[0].endswith("`asets`")
+    )
+
+
 def test_a_pack_without_a_name_is_read_on() -> None:
     assert [line.split(";")[0] for line in errors_of("pack: [a]\nrules: {r: {when: asets > 1}}")] == [
         "rules/0.yaml:1:1: got 'a list'",
