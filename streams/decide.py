@@ -42,9 +42,9 @@ MAX_DEADLINES = 10_000
 days one by one."""
 BATCH_SECONDS = 1.0
 """A batch is committed after so much folding, however few its records: others wait for it, a revoke too."""
-SWEEP_SECONDS = 0.25
+SWEEP_SECONDS = 0.05
 """Of a batch, for deadlines that ticks have made due: what comes meanwhile waits for so long and a commit."""
-_SWEEP_AT_ONCE = 256
+_SWEEP_AT_ONCE = 64
 _LOOK_EVERY = 64
 
 
