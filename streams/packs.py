@@ -16,7 +16,8 @@ def read_packs(folder: Path) -> dict[Path, str]:
         UnreadablePacksError: there is no such folder, no YAML file in it, or one that is no readable UTF-8.
     """
     found = folder.rglob("*") if folder.is_dir() else ()
-    paths = sorted(path for path in found if path.suffix in _SUFFIXES and path.is_file())
+    # A link to nowhere is refused by name: left out, its settings or the contact policy would go unseen.
+    paths = sorted(path for path in found if path.suffix in _SUFFIXES and not path.is_dir())
     if not paths:
         raise UnreadablePacksError(f"expected rule packs (*.yaml) in the folder {folder}, found none")
     return {path: _read(path) for path in paths}
@@ -32,6 +33,8 @@ def read_folder(rules: Path) -> dict[str, str]:
 
 
 def _read(path: Path) -> str:
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        raise UnreadablePacksError(f"{path}: expected a file to read, got something else")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """The folder of packs is read whole or refused with the place, whoever asks."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,18 @@ def test_folder_is_read_with_what_lies_below(tmp_path: Path) -> None:
     (tmp_path / "sub" / "b.yaml").write_text("b")
     (tmp_path / "README.md").write_text("no pack")
     assert read_folder(tmp_path) == {"a.yaml": "a", "c.yml": "c", "sub/b.yaml": "b"}
+
+
+@pytest.mark.parametrize("name", ["rulebook.yaml", "policy.yaml", "b.yaml"])
+def test_a_link_to_nowhere_and_a_pipe_are_refused_by_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a")
+    (tmp_path / name).symlink_to(tmp_path / "none")
+    with pytest.raises(UnreadablePacksError, match=f"{name}: expected a file to read"):
+        read_folder(tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UnreadablePacksError, match=f"{name}: expected a file to read"):
+        read_folder(tmp_path)
 
 
 def test_a_folder_without_packs_is_refused(tmp_path: Path) -> None:
