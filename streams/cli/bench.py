@@ -27,8 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @click.option(
     "--live-seconds",
     metavar="S",
-    type=click.FloatRange(1),
-    default=20.0,
+    type=click.IntRange(1, 3600),
+    default=20,
     show_default=True,
     help="How long events come at half the pipeline's rate, for latency; how long before and after --midnight.",
 )
@@ -55,7 +55,7 @@ def bench(
     events: int,
     customers: int,
     usual_events: int,
-    live_seconds: float,
+    live_seconds: int,
     restore: int | None,
     midnight: int | None,
     results: Path | None,
@@ -66,6 +66,8 @@ def bench(
     minutes. Nothing else should run meanwhile. Works in a checkout; docs/benchmarks.md says how to read what comes
     out.
     """
+    if restore is not None and midnight is not None:
+        raise click.UsageError("expected one of --restore and --midnight, got both: each is measured alone")
     if not (ROOT / "bench" / "run.py").is_file():
         raise CommandError(
             "expected a checkout with the folder bench/, which packages leave out", BAD_CONFIGURATION

@@ -16,6 +16,11 @@ class Output:
         self._name = name
 
     @property
+    def name(self) -> str:
+        """As it was given, `-` for standard output."""
+        return self._name
+
+    @property
     def is_standard_output(self) -> bool:
         return self._name == "-"
 
@@ -61,20 +66,33 @@ class OutputFile(click.File):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         self._refuse_a_source(str(value), param, ctx)
+        self._refuse_another_output(str(value), param, ctx)
         output = Output(super().convert(value, param, ctx), str(value))
         if ctx is not None:
             # Before click's own closing, which comes first in and so last out.
             ctx.call_on_close(output.flush)
         return output
 
+    def _refuse_another_output(self, name: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
+        """Two options that write to one file would write over each other."""
+        if ctx is None or name == "-":
+            return
+        others = [output.name for output in ctx.params.values() if isinstance(output, Output)]
+        if any(_is_same_file(name, other) for other in others):
+            self.fail(f"{name}: expected another file than the one that another option writes to", param, ctx)
+
     def _refuse_a_source(self, name: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
         """Opening what is still to be read would empty it; a command's `source` is eager, and so known here."""
         source = None if ctx is None else ctx.params.get("source")
         if source is None or "-" in {name, str(source)}:
             return
-        try:
-            same = Path(name).samefile(source)
-        except OSError:
-            return
-        if same and Path(name).is_file():
+        if _is_same_file(name, source):
             self.fail(f"{name}: expected another file than the one that is read", param, ctx)
+
+
+def _is_same_file(name: str, other: str | Path) -> bool:
+    """Whether two names are one regular file; devices may be written to twice."""
+    try:
+        return Path(name).samefile(other) and Path(name).is_file()
+    except OSError:
+        return False

@@ -119,3 +119,24 @@ def test_what_is_piped_holds_no_boxes(tmp_path: Path) -> None:
     assert "rule\tchange\ttags\n" in summary.output
     assert "story\trule\tcustomers\thits\tmissing\textra\tprecision\trecall\n" in scores.output
     assert not set("│┃━") & set(summary.output + scores.output)
+
+
+def test_two_outputs_to_one_file_are_refused(tmp_path: Path) -> None:
+    out = str(tmp_path / "out.jsonl")
+    result = invoke("simulate", "--customers", "13", "--out", out, "--labels", out)
+    assert result.exit_code == 2
+    assert "expected another file than the one that another option writes to" in result.stderr
+    assert invoke("simulate", "--customers", "13", "--out", "/dev/null", "--labels", "/dev/null").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--midnight", "10", "--restore", "10"), "expected one of --restore and --midnight"),
+        (("--midnight", "10", "--live-seconds", "nan"), "'nan' is not a valid integer range"),
+        (("--midnight", "10", "--live-seconds", "99999"), "99999 is not in the range"),
+    ],
+)
+def test_a_bench_that_cannot_be_meant_is_refused_before_the_work(arguments: tuple[str, ...], told: str) -> None:
+    result = invoke("bench", *arguments)
+    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
