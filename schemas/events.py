@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchem
 from pydantic_core import PydanticCustomError
 
 from schemas import scalars
-from schemas.journal import AccountType, Action, Direction
+from schemas.journal import AccountType, Action, CardKind, Decision, Direction, Outcome
 
 # The largest record that is looked into; above it, a dead letter's payload is cut.
 MAX_VALUE_BYTES = 262_144
@@ -118,7 +118,7 @@ class Card(_Strict):
     """A card the customer holds."""
 
     card_id: Name
-    kind: Literal["debit", "credit"]
+    kind: CardKind
     grade: Name | None = None
     opened_on: Day | None = None
     expires_on: Day | None = None
@@ -141,6 +141,7 @@ class Consent(_Strict):
     branch: bool = False
 
 
+Gender = Literal["f", "m", "x"]
 Employment = Literal[
     "public_sector", "enterprise_manager", "self_employed", "merchant", "farmer", "employee", "retired", "other"
 ]
@@ -151,7 +152,7 @@ class Profile(InputEvent):
 
     opened_on: Day | None = None
     birth_date: Day | None = None
-    gender: Literal["f", "m", "x"] | None = None
+    gender: Gender | None = None
     marital_status: Text | None = None
     children_birth_dates: Annotated[list[Day], Field(max_length=50)] = []
     occupation: Text | None = None
@@ -179,7 +180,7 @@ class Approval(InputEvent):
     grade: Name
     maker: Name
     checker: Name
-    decision: Literal["approve", "reject"]
+    decision: Decision
 
     @model_validator(mode="after")
     def _checker_is_another(self) -> "Approval":
@@ -192,7 +193,7 @@ class Feedback(InputEvent):
     """What came of a push (`push.feedback`)."""
 
     tag_id: TagId
-    outcome: Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"]
+    outcome: Outcome
 
 
 INPUTS: dict[str, type[InputEvent]] = {

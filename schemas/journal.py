@@ -17,6 +17,9 @@ import msgspec
 AccountType = Literal["current", "term", "wealth", "loan"]
 Direction = Literal["credit", "debit"]
 Action = Literal["view", "favourite", "cart", "purchase", "search", "click", "login"]
+CardKind = Literal["debit", "credit"]
+Decision = Literal["approve", "reject"]
+Outcome = Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"]
 
 
 class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -71,7 +74,7 @@ class AppEvent(Event, frozen=True, kw_only=True, omit_defaults=True, tag="app_ev
 
 class Card(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     card_id: str
-    kind: Literal["debit", "credit"]
+    kind: CardKind
     grade: str | None = None
     opened_day: int | None = None
     expires_day: int | None = None
@@ -131,7 +134,7 @@ class Approval(Event, frozen=True, kw_only=True, omit_defaults=True, tag="approv
     grade: str
     maker: str
     checker: str
-    decision: Literal["approve", "reject"]
+    decision: Decision
 
 
 class Feedback(Event, frozen=True, kw_only=True, omit_defaults=True, tag="feedback", gc=False):
@@ -139,7 +142,7 @@ class Feedback(Event, frozen=True, kw_only=True, omit_defaults=True, tag="feedba
 
     source_kind = "feedback"
     tag_id: str
-    outcome: Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"]
+    outcome: Outcome
 
 
 class Tick(
@@ -183,7 +186,7 @@ class Pause(
 
 CustomerEvent = Transaction | AppEvent | Profile | Approval | Feedback
 ControlRecord = Tick | Activation | Pause
-JournalRecord = Transaction | AppEvent | Profile | Approval | Feedback | Tick | Activation | Pause
+JournalRecord = CustomerEvent | ControlRecord
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[JournalRecord] = msgspec.json.Decoder(JournalRecord)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, RootModel
 
-from schemas.journal import AccountType, Action, Direction
+from schemas.journal import AccountType, Action, CardKind, Decision, Direction, Outcome
 from schemas.outputs import Output
 
 Fen = Annotated[int, Field(description="hundredths of a yuan")]
@@ -58,7 +58,7 @@ class AppEvent(Event):
 
 class Card(Output):
     card_id: str
-    kind: Literal["debit", "credit"]
+    kind: CardKind
     grade: str | None = None
     opened_day: BankDay | None = None
     expires_day: BankDay | None = None
@@ -118,7 +118,7 @@ class Approval(Event):
     grade: str
     maker: str
     checker: str
-    decision: Literal["approve", "reject"]
+    decision: Decision
 
 
 class Feedback(Event):
@@ -126,7 +126,7 @@ class Feedback(Event):
 
     record: Literal["feedback"]
     tag_id: str
-    outcome: Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"]
+    outcome: Outcome
 
 
 class Tick(Output):

@@ -1,10 +1,11 @@
 """The cases of a rule pack: inputs in journal order, and all the tags they lead to (rulebook.md §1)."""
 
 from datetime import date
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from schemas import journal
 from schemas.packmodel import AnyMapping, AnySequence, PackModel, one_of
 from schemas.packprofile import ProfileText
 from schemas.packscalars import (
@@ -20,7 +21,7 @@ from schemas.packscalars import (
     parse_number,
     refuse,
 )
-from schemas.tags import RevokeReason
+from schemas.tags import Change, RevokeReason
 
 
 def _parse_fen(value: object) -> int:
@@ -38,14 +39,10 @@ def _parse_day(value: object) -> date:
 
 AmountFen = Annotated[int, BeforeValidator(_parse_fen), NUMBER_SCHEMA]
 Day = Annotated[date, BeforeValidator(_parse_day), DATE_SCHEMA]
-AccountType = Annotated[Literal["current", "term", "wealth", "loan"], one_of("current", "term", "wealth", "loan")]
-_ACTIONS = ("view", "favourite", "cart", "purchase", "search", "click", "login")
-Action = Annotated[Literal["view", "favourite", "cart", "purchase", "search", "click", "login"], one_of(*_ACTIONS)]
-_OUTCOMES = ("delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed")
-Outcome = Annotated[
-    Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"], one_of(*_OUTCOMES)
-]
-Decision = Annotated[Literal["approve", "reject"], one_of("approve", "reject")]
+AccountType = Annotated[journal.AccountType, one_of(*get_args(journal.AccountType))]
+Action = Annotated[journal.Action, one_of(*get_args(journal.Action))]
+Outcome = Annotated[journal.Outcome, one_of(*get_args(journal.Outcome))]
+Decision = Annotated[journal.Decision, one_of(*get_args(journal.Decision))]
 
 
 class GivenModel(PackModel):
@@ -74,7 +71,7 @@ class GivenTransaction(GivenModel):
     event_id: Text | None = None
 
     @property
-    def direction(self) -> Literal["credit", "debit"]:
+    def direction(self) -> journal.Direction:
         return "credit" if self.credit_fen is not None else "debit"
 
     @property
@@ -173,8 +170,7 @@ Given = Annotated[
 ]
 
 Reason = Annotated[RevokeReason, one_of(*get_args(RevokeReason))]
-ChangeName = Literal["opened", "refreshed", "converted", "expired", "revoked", "released"]
-CHANGES: tuple[ChangeName, ...] = ("opened", "refreshed", "converted", "expired", "revoked", "released")
+CHANGES: tuple[Change, ...] = get_args(Change)
 
 
 class Expected(PackModel):
@@ -192,7 +188,7 @@ class Expected(PackModel):
     reason: Reason | None = None
 
     @property
-    def change(self) -> ChangeName:
+    def change(self) -> Change:
         return next(change for change in CHANGES if getattr(self, change) is not None)
 
     @property

@@ -1,10 +1,11 @@
 """The features of a rule pack: one model a verb, and one more where a verb reads a list of the profile."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
+from schemas.bankday import Period
 from schemas.packmodel import (
     LIST_SOURCES,
     ListSource,
@@ -141,7 +142,7 @@ class Recurring(FeatureModel):
     verb = "recurring"
     source: Transactions = Field(alias="recurring")
     where: Text | None = None
-    every: Annotated[Literal["month", "quarter", "year"], one_of("month", "quarter", "year")] = "month"
+    every: Annotated[Period, one_of(*get_args(Period))] = "month"
     slack_days: Days = Field(3, alias="slack", ge=0, le=15)
     times: Integer = Field(3, ge=2, le=36)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 
@@ -10,12 +10,14 @@ from schemas.packscalars import parse_mapping, parse_sequence, refuse
 
 SourceName = Literal["transactions", "app_events"]
 ListName = Literal["cards", "holdings"]
+Balance = Literal["assets", "current", "term", "wealth", "loan"]
+ContactChannel = Literal["push", "call", "branch"]
 AnyMapping = BeforeValidator(parse_mapping)
 AnySequence = BeforeValidator(parse_sequence)
 
-MONEY_NAMES = ("assets", "current", "term", "wealth", "loan")
-EVENT_SOURCES = ("transactions", "app_events")
-LIST_SOURCES = ("cards", "holdings")
+MONEY_NAMES: tuple[str, ...] = get_args(Balance)
+EVENT_SOURCES: tuple[SourceName, ...] = get_args(SourceName)
+LIST_SOURCES: tuple[ListName, ...] = get_args(ListName)
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -54,4 +56,4 @@ Source = Annotated[SourceName, one_of(*EVENT_SOURCES)]
 SourceOrList = Annotated[SourceName, one_of(*EVENT_SOURCES, *LIST_SOURCES)]
 Transactions = Annotated[Literal["transactions"], one_of("transactions")]
 ListSource = Annotated[ListName, one_of(*LIST_SOURCES)]
-MoneyName = Annotated[Literal["assets", "current", "term", "wealth", "loan"], one_of(*MONEY_NAMES)]
+MoneyName = Annotated[Balance, one_of(*MONEY_NAMES)]

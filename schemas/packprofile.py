@@ -4,11 +4,11 @@ Field names are those of `schemas.events.Profile`; a test holds the two together
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import BeforeValidator, model_validator
 
-from schemas import events
+from schemas import events, journal
 from schemas.packmodel import AnySequence, PackModel, one_of
 from schemas.packscalars import (
     BOOLEAN_SCHEMA,
@@ -37,9 +37,9 @@ MoneyText = Annotated[str, _said(parse_number), NUMBER_SCHEMA]
 CountText = Annotated[str, _said(parse_integer), INTEGER_SCHEMA]
 BooleanText = Annotated[str, _said(parse_boolean), BOOLEAN_SCHEMA]
 DayText = Annotated[str, _said(parse_date), DATE_SCHEMA]
-Gender = Annotated[Literal["f", "m", "x"], one_of("f", "m", "x")]
+Gender = Annotated[events.Gender, one_of(*get_args(events.Gender))]
 Employment = Annotated[events.Employment, one_of(*get_args(events.Employment))]
-CardKind = Annotated[Literal["debit", "credit"], one_of("debit", "credit")]
+CardKind = Annotated[journal.CardKind, one_of(*get_args(journal.CardKind))]
 
 
 class CardText(PackModel):

@@ -6,12 +6,12 @@ stand in its place, which `tagger.rulebook` resolves.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas.packmodel import AnyMapping, AnySequence, PackModel, Source, nearest, one_of
+from schemas.packmodel import AnyMapping, AnySequence, ContactChannel, PackModel, Source, nearest, one_of
 from schemas.packscalars import (
     DurationMs,
     FirstMoment,
@@ -65,7 +65,7 @@ class Validity(PackModel):
 class Offer(PackModel):
     family: Slug
     also: Annotated[tuple[Slug, ...], AnySequence] = ()
-    channel: Annotated[Literal["push", "call", "branch"], one_of("push", "call", "branch")] = "push"
+    channel: Annotated[ContactChannel, one_of(*get_args(ContactChannel))] = "push"
     priority: Integer = 0
     policy: Slug | None = None
 

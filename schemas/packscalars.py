@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, NoReturn, get_args
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from schemas.bankday import Period
+
 MAX_DAYS = 62
 MAX_MONTHS = 36
 _MAX_SLIDING_MS = MAX_DAYS * 86_400_000
@@ -28,8 +30,6 @@ _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}(?:\.[A-Za-z0-9_.-]{1,64})?", 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}", re.ASCII)
 _UNIT_MS = {"s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-CalendarPeriod = Literal["month", "quarter", "year"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Window:
     @property
     def is_calendar(self) -> bool:
         """A period of the calendar, so that `previous` has a meaning."""
-        return self.unit in get_args(CalendarPeriod)
+        return self.unit in get_args(Period)
 
     @property
     def shortest_ms(self) -> int | None:
@@ -162,7 +162,7 @@ def parse_window(value: object) -> Window:
     text = _text(value, expected)
     if text == "ever":
         return Window("ever", 0, text)
-    if text in get_args(CalendarPeriod):
+    if text in get_args(Period):
         return Window(text, 1, text)  # type: ignore[arg-type]
     match = _SPAN.fullmatch(text)
     if match is None or match[2] == "s":
@@ -315,7 +315,6 @@ DATE_SCHEMA = _spelled(_DATE_PATTERN, "2026-03-02")
 _MOMENT = _spelled(_DATE_PATTERN + _TIME_PATTERN, "2026-03-02 09:00")
 _END = _spelled(f"{_DATE_PATTERN}({_TIME_PATTERN})?", "2026-03-02", "2026-03-02 09:00")
 
-Number = Annotated[Decimal, BeforeValidator(parse_number), NUMBER_SCHEMA]
 NumberOrName = Annotated[
     Decimal | str, BeforeValidator(parse_number_or_name), WithJsonSchema({"type": ["number", "string"]})
 ]

@@ -2,14 +2,14 @@
 
 import re
 from datetime import time
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from schemas.packmodel import PackModel, one_of
+from schemas.packmodel import ContactChannel, PackModel, one_of
 from schemas.packscalars import Boolean, DurationMs, Share, Slug, Text, parse_integer, parse_mapping, refuse
 
-CHANNELS = ("push", "call", "branch")
+CHANNELS: tuple[ContactChannel, ...] = get_args(ContactChannel)
 _TIME_OF_DAY = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _MAX_PER_WEEK = 1000
 _LIMITS = frozenset({"per_day", "per_week"})

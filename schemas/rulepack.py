@@ -13,11 +13,9 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from schemas.packcases import (
-    CHANGES,
     GIVEN_MODELS,
     ApprovalText,
     Case,
-    ChangeName,
     Expected,
     FeedbackText,
     Given,
@@ -87,7 +85,6 @@ from schemas.packrules import (
 from schemas.packscalars import Identifier, Slug, Text, parse_number, refuse
 
 __all__ = [
-    "CHANGES",
     "FEATURE_MODELS",
     "GIVEN_MODELS",
     "LIST_MODELS",
@@ -101,7 +98,6 @@ __all__ = [
     "ApprovalText",
     "AverageBalance",
     "Case",
-    "ChangeName",
     "Conversion",
     "Count",
     "DaysSince",

@@ -6,12 +6,12 @@ a structure again gives exactly the fields that came.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 
 from schemas import events
-from schemas.journal import AccountType, Action, Direction
+from schemas.journal import AccountType, Action, CardKind, Decision, Direction, Outcome
 
 # Typed as Any: `UNSET` is falsy and never leaves `schemas.decode`, so the fields keep their plain types.
 _ABSENT: Any = msgspec.UNSET
@@ -57,7 +57,7 @@ class AppEvent(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
 
 class Card(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     card_id: Name
-    kind: Literal["debit", "credit"]
+    kind: CardKind
     grade: Name | None = _ABSENT
     opened_on: Syntax | None = _ABSENT
     expires_on: Syntax | None = _ABSENT
@@ -79,7 +79,7 @@ class Consent(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 class Profile(_Wire, kw_only=True, forbid_unknown_fields=True):
     opened_on: Syntax | None = _ABSENT
     birth_date: Syntax | None = _ABSENT
-    gender: Literal["f", "m", "x"] | None = _ABSENT
+    gender: events.Gender | None = _ABSENT
     marital_status: Text | None = _ABSENT
     children_birth_dates: Annotated[list[Syntax], msgspec.Meta(max_length=50)] = _ABSENT
     occupation: Text | None = _ABSENT
@@ -105,12 +105,12 @@ class Approval(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
     grade: Name
     maker: Name
     checker: Name
-    decision: Literal["approve", "reject"]
+    decision: Decision
 
 
 class Feedback(_Wire, kw_only=True, forbid_unknown_fields=True, gc=False):
     tag_id: TagId
-    outcome: Literal["delivered", "opened", "clicked", "converted", "dismissed", "unsubscribed"]
+    outcome: Outcome
 
 
 # What an unknown field may hold for the hot path: values that every JSON reader takes alike, in any number.

@@ -5,15 +5,15 @@ again.
 """
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 from schemas.bankday import BankCalendar
+from schemas.journal import AccountType
 from schemas.money import format_fen
 from schemas.tags import Delivery
 from tagger.episodes import tag_id
 from tagger.features.balances import balance
 from tagger.state import CustomerState, Episode, decode_state
-
-MEASURES = ("current", "term", "wealth", "loan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ def project_customer(customer_id: str, state: bytes, calendar: BankCalendar) -> 
     """
     customer = decode_state(state)
     profile = {"assets": format_fen(balance(customer, "assets"))}
-    profile |= {name: format_fen(balance(customer, name)) for name in MEASURES if name in customer.series}
+    profile |= {
+        name: format_fen(balance(customer, name)) for name in get_args(AccountType) if name in customer.series
+    }
     for rule, rule_state in sorted(customer.rules.items()):
         if rule_state.level is not None:
             profile[f"level.{rule}"] = rule_state.level

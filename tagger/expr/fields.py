@@ -11,7 +11,8 @@ from decimal import Decimal
 from typing import get_args
 
 from schemas.bankday import BankCalendar
-from schemas.journal import AccountType, Action, Direction
+from schemas.events import Employment, Gender
+from schemas.journal import AccountType, Action, CardKind, Direction
 from tagger.expr.scope import Name, Scope, Type
 
 RECORD_PARAMETERS = ("env", "cal")
@@ -80,7 +81,7 @@ FIELDS: Mapping[str, Mapping[str, Name]] = {
 LIST_FIELDS: Mapping[str, Mapping[str, Name]] = {
     "cards": {
         "card_id": _text("card_id"),
-        "kind": _text("kind", words=("debit", "credit")),
+        "kind": _text("kind", words=get_args(CardKind)),
         "grade": _text("grade", optional=True),
         "opened_on": Name(Type.DATE, True, "env.opened_day"),
         "expires_on": Name(Type.DATE, True, "env.expires_day"),
@@ -97,19 +98,12 @@ LIST_FIELDS: Mapping[str, Mapping[str, Name]] = {
 PROFILE_FIELDS: Mapping[str, Name] = {
     "opened_on": Name(Type.DATE, True, "env.opened_on"),
     "birth_date": Name(Type.DATE, True, "env.birth_date"),
-    "gender": _text("gender", optional=True, words=("f", "m", "x")),
+    "gender": _text("gender", optional=True, words=get_args(Gender)),
     "marital_status": _text("marital_status", optional=True),
     "children_birth_dates": Name(Type.LIST, False, "env.children_birth_dates", item=Type.DATE),
     "occupation": _text("occupation", optional=True),
     "industry": _text("industry", optional=True),
-    "employment": _text(
-        "employment",
-        optional=True,
-        words=(
-            "public_sector", "enterprise_manager", "self_employed", "merchant", "farmer", "employee", "retired",
-            "other",
-        ),
-    ),
+    "employment": _text("employment", optional=True, words=get_args(Employment)),
     "trade": _text("trade", optional=True),
     "region": _text("region", optional=True),
     "household_income": Name(Type.MONEY, True, "env.household_income_fen"),
@@ -120,7 +114,7 @@ PROFILE_FIELDS: Mapping[str, Name] = {
     "owner_id": _text("owner_id", optional=True),
     "expected_profit": Name(Type.MONEY, True, "env.expected_profit_fen"),
     "expected_risk": Name(Type.MONEY, True, "env.expected_risk_fen"),
-}  # fmt: skip
+}
 
 
 def record_scope(source: str, settings: Mapping[str, Decimal | Mapping[str, Decimal]]) -> Scope:
