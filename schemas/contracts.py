@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from schemas import events, journal_models, outputs
+from schemas import events, journal_models, outputs, topics
 from schemas.examples import INPUT_EXAMPLES, TAG_EXAMPLE, dead_letter_example, journal_examples
 from schemas.journal import encode_record
 from schemas.pack_schema import (
@@ -52,21 +52,21 @@ class Channel:
 _CUSTOMER_KEY = "customer_id; co-partitioned by murmur2, as Kafka's Java clients do"
 CHANNELS = (
     Channel(
-        "transaction", "bank.transactions", "receive", events.Transaction, "anything", "A booked transaction."
+        "transaction", topics.TRANSACTIONS, "receive", events.Transaction, "anything", "A booked transaction."
     ),
     Channel(
-        "app-event", "bank.app-events", "receive", events.AppEvent, "anything", "What a customer did in an app."
+        "app-event", topics.APP_EVENTS, "receive", events.AppEvent, "anything", "What a customer did in an app."
     ),
     Channel(
-        "profile", "bank.profiles", "receive", events.Profile, "anything", "A whole profile; the latest wins."
+        "profile", topics.PROFILES, "receive", events.Profile, "anything", "A whole profile; the latest wins."
     ),
     Channel(
-        "approval", "bank.approvals", "receive", events.Approval, "anything", "A checker's decision on a grade."
+        "approval", topics.APPROVALS, "receive", events.Approval, "anything", "A checker's decision on a grade."
     ),
-    Channel("feedback", "push.feedback", "receive", events.Feedback, "anything", "What came of a push."),
+    Channel("feedback", topics.FEEDBACK, "receive", events.Feedback, "anything", "What came of a push."),
     Channel(
         "rulebook",
-        "tagging.rulebooks",
+        topics.RULEBOOKS,
         "send",
         None,
         "rulebook digest",
@@ -75,7 +75,7 @@ CHANNELS = (
     ),
     Channel(
         "journal",
-        "tagging.journal",
+        topics.JOURNAL,
         "send",
         journal_models.JournalRecord,
         f"{_CUSTOMER_KEY}; none for ticks, rulebooks and pauses",
@@ -83,7 +83,7 @@ CHANNELS = (
     ),
     Channel(
         "customer",
-        "tagging.customers",
+        topics.CUSTOMERS,
         "send",
         None,
         f"{_CUSTOMER_KEY}; one reserved key a partition holds its position",
@@ -92,7 +92,7 @@ CHANNELS = (
     ),
     Channel(
         "tag",
-        "tagging.tags",
+        topics.TAGS,
         "send",
         outputs.TagEvent,
         _CUSTOMER_KEY,
@@ -100,7 +100,7 @@ CHANNELS = (
     ),
     Channel(
         "dead-letter",
-        "tagging.dead-letters",
+        topics.DEAD_LETTERS,
         "send",
         outputs.DeadLetter,
         "source topic-partition",
@@ -202,7 +202,7 @@ def _message(channel: Channel) -> dict[str, Any]:
         message["headers"] = {
             "type": "object",
             "properties": {
-                "tagger-control": {
+                topics.CONTROL_HEADER: {
                     "type": "string",
                     "enum": ["begin", "end"],
                     "description": "on a record without a value: a recorded run starts or ends in this partition",

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import msgspec
 from pydantic import ValidationError
 
-from schemas import convert, events, wire
+from schemas import convert, events, topics, wire
 from schemas.deadletters import BadRecord
 from schemas.journal import CustomerEvent, Source
 from schemas.refusals import refusal
@@ -57,11 +57,11 @@ class _Codec:
 
 
 _KINDS: dict[str, tuple[type[msgspec.Struct], Callable[..., CustomerEvent]]] = {
-    "bank.transactions": (wire.Transaction, convert.transaction),
-    "bank.app-events": (wire.AppEvent, convert.app_event),
-    "bank.profiles": (wire.Profile, convert.profile),
-    "bank.approvals": (wire.Approval, convert.approval),
-    "push.feedback": (wire.Feedback, convert.feedback),
+    topics.TRANSACTIONS: (wire.Transaction, convert.transaction),
+    topics.APP_EVENTS: (wire.AppEvent, convert.app_event),
+    topics.PROFILES: (wire.Profile, convert.profile),
+    topics.APPROVALS: (wire.Approval, convert.approval),
+    topics.FEEDBACK: (wire.Feedback, convert.feedback),
 }
 
 
@@ -168,7 +168,10 @@ def _checked_text(value: bytes | None) -> str:
     """The value as text, when there is one of a bearable size in UTF-8."""
     if value is None:
         raise BadRecord(
-            "no_value", None, "a JSON object, or the header tagger-control: begin or end", "no value (null)"
+            "no_value",
+            None,
+            f"a JSON object, or the header {topics.CONTROL_HEADER}: begin or end",
+            "no value (null)",
         )
     if len(value) > events.MAX_VALUE_BYTES:
         raise BadRecord("too_large", None, f"at most {events.MAX_VALUE_BYTES} bytes", f"{len(value)} bytes")

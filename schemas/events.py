@@ -16,11 +16,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from schemas import scalars
+from schemas import scalars, topics
+from schemas.deadletters import MAX_PAYLOAD_BYTES
 from schemas.journal import AccountType, Action, CardKind, Decision, Direction, Outcome
 
 # The largest record that is looked into; above it, a dead letter's payload is cut.
-MAX_VALUE_BYTES = 262_144
+MAX_VALUE_BYTES = MAX_PAYLOAD_BYTES
 MAX_INTEGER = 2**53 - 1  # JSON integers that every language reads exactly
 
 
@@ -197,13 +198,13 @@ class Feedback(InputEvent):
 
 
 INPUTS: dict[str, type[InputEvent]] = {
-    "bank.transactions": Transaction,
-    "bank.app-events": AppEvent,
-    "bank.profiles": Profile,
-    "bank.approvals": Approval,
-    "push.feedback": Feedback,
+    topics.TRANSACTIONS: Transaction,
+    topics.APP_EVENTS: AppEvent,
+    topics.PROFILES: Profile,
+    topics.APPROVALS: Approval,
+    topics.FEEDBACK: Feedback,
 }
 """Input topic → its model."""
 
-PERSONAL_TOPIC = "bank.profiles"
+PERSONAL_TOPIC = topics.PROFILES
 """The topic whose fields, other than the common ones, are attributes of a person: named, never quoted."""

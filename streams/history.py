@@ -19,9 +19,10 @@ from schemas.deadletters import DeadLetter
 from schemas.decode import Decoder
 from schemas.events import INPUTS
 from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick, decode_record
+from schemas.topics import CONTROL_HEADER
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
-from streams.sources.record import CONTROL_HEADER, SourceError, SourceRecord
+from streams.sources.record import SourceError, SourceRecord
 from tagger.ingest import Ingested, IngestSettings, IngestState, RawRecord, Source
 
 # How far a source's time moves before it is told again.

@@ -17,10 +17,11 @@ from itertools import islice
 
 from aiokafka import AIOKafkaProducer
 
+from schemas.topics import CONTROL_HEADER
 from streams.clients import open_producer, partition_counts
 from streams.partitioner import partition_of
 from streams.settings import Settings
-from streams.sources.record import CONTROL_HEADER, SourceRecord
+from streams.sources.record import SourceRecord
 
 # Records appended before their batches are sent; with a rate, a twentieth of a second's.
 _CHUNK_RECORDS = 5000

@@ -33,6 +33,7 @@ from schemas.rulepack import (
     GivenTransaction,
     Pack,
 )
+from schemas.topics import APP_EVENTS, APPROVALS, FEEDBACK, PROFILES, TRANSACTIONS
 from tagger.case_compare import feature_differences, tag_differences
 from tagger.episodes import tag_id
 from tagger.partition import Partition
@@ -130,7 +131,7 @@ def _nothing_published(digest: str) -> dict[str, str]:
 
 def _transaction(runner: _Runner, given: GivenTransaction, at_ms: int) -> JournalRecord:
     return Transaction(
-        **runner.common(given, "bank.transactions", at_ms),
+        **runner.common(given, TRANSACTIONS, at_ms),
         account_id=given.account or given.account_type,
         account_type=given.account_type,
         direction=given.direction,
@@ -148,7 +149,7 @@ def _transaction(runner: _Runner, given: GivenTransaction, at_ms: int) -> Journa
 
 def _app_event(runner: _Runner, given: GivenAppEvent, at_ms: int) -> JournalRecord:
     return AppEvent(
-        **runner.common(given, "bank.app-events", at_ms),
+        **runner.common(given, APP_EVENTS, at_ms),
         action=given.action,
         category=given.category,
         product_id=given.product_id,
@@ -158,14 +159,14 @@ def _app_event(runner: _Runner, given: GivenAppEvent, at_ms: int) -> JournalReco
 
 
 def _profile(runner: _Runner, given: GivenProfile, at_ms: int) -> JournalRecord:
-    said = profile(given.profile.event(), Source("bank.profiles", 0, -1), lambda event_id: 0, Rates({}))
-    return Profile(**runner.common(given, "bank.profiles", at_ms), attributes=said.attributes)
+    said = profile(given.profile.event(), Source(PROFILES, 0, -1), lambda event_id: 0, Rates({}))
+    return Profile(**runner.common(given, PROFILES, at_ms), attributes=said.attributes)
 
 
 def _approval(runner: _Runner, given: GivenApproval, at_ms: int) -> JournalRecord:
     approval = given.approval
     return Approval(
-        **runner.common(given, "bank.approvals", at_ms),
+        **runner.common(given, APPROVALS, at_ms),
         subject=approval.subject,
         grade=approval.grade,
         maker=approval.maker,
@@ -176,7 +177,7 @@ def _approval(runner: _Runner, given: GivenApproval, at_ms: int) -> JournalRecor
 
 def _feedback(runner: _Runner, given: GivenFeedback, at_ms: int) -> JournalRecord:
     return Feedback(
-        **runner.common(given, "push.feedback", at_ms),
+        **runner.common(given, FEEDBACK, at_ms),
         tag_id=runner.latest_tag(given.feedback.rule),
         outcome=given.feedback.outcome,
     )

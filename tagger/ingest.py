@@ -13,8 +13,7 @@ The source's time W (design.md §4, "The clock") never falls:
   every honest one late, and recorded runs begin wherever they like in the past. A made-up run that
   deliberately lies in the future needs a larger `max_future_ms`.
 - `clock: wall`: now when caught up, otherwise the broker's timestamp of the last record read (as it never falls:
-  the largest), at most now. A
-  record beyond now + `max_future_ms` is a dead letter.
+  the largest), at most now. A record beyond now + `max_future_ms` is a dead letter.
 
 Topics outside the clock have no W; their events are held against now + `max_future_ms` in both modes.
 """
@@ -29,12 +28,11 @@ from schemas.bankday import BankCalendar
 from schemas.deadletters import BadRecord, DeadLetter, DeadLetterSource, bury
 from schemas.decode import Decoder
 from schemas.journal import CustomerEvent, Tick
+from schemas.topics import CONTROL_HEADER
 from tagger.ingest_state import IngestState
-from tagger.settings import DEFAULT_CLOCK_TOPICS
+from tagger.settings import DEFAULT_CLOCK_TOPICS, DEFAULT_ZONE
 
-__all__ = ["CONTROL_HEADER", "IngestSettings", "IngestState", "Ingested", "InputRecord", "RawRecord", "Source"]
-
-CONTROL_HEADER = "tagger-control"
+__all__ = ["IngestSettings", "IngestState", "Ingested", "InputRecord", "RawRecord", "Source"]
 
 
 class InputRecord(Protocol):
@@ -83,7 +81,7 @@ class IngestSettings:
     max_future_ms: int = 300_000
     max_jump_ms: int = 31 * 86_400_000
     push_recorded: bool = False
-    zone: str = "Asia/Shanghai"
+    zone: str = DEFAULT_ZONE
 
 
 @dataclass(frozen=True, slots=True)

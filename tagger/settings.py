@@ -6,7 +6,10 @@ a replay gives, so they are printed at start and compared by `tagger doctor`.
 
 from dataclasses import dataclass
 
-DEFAULT_CLOCK_TOPICS = ("bank.transactions", "bank.app-events")
+from schemas.topics import APP_EVENTS, TRANSACTIONS
+
+DEFAULT_ZONE = "Asia/Shanghai"
+DEFAULT_CLOCK_TOPICS = (TRANSACTIONS, APP_EVENTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class CoreSettings:
         dedupe_count: how many event ids a customer's state remembers at most; the oldest arrival goes first.
     """
 
-    zone: str = "Asia/Shanghai"
+    zone: str = DEFAULT_ZONE
     clock_topics: tuple[str, ...] = DEFAULT_CLOCK_TOPICS
     allowed_lateness_days: int = 2
     dedupe_days: int = 7

@@ -7,10 +7,6 @@ bad. It raises `SourceError` when the file itself is not what was asked for.
 
 from typing import NamedTuple
 
-from tagger.ingest import CONTROL_HEADER
-
-__all__ = ["CONTROL_HEADER", "SourceError", "SourceRecord"]
-
 
 class SourceRecord(NamedTuple):
     """One record of a source.

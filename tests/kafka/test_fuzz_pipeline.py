@@ -23,9 +23,9 @@ from seen import check_equals_a_plain_fold, check_every_offset_has_one_fate, loo
 
 from schemas.deadletters import REASONS, DeadLetter
 from schemas.events import INPUTS as MODELS
+from schemas.topics import CONTROL_HEADER
 from streams.clients import read_topic
 from streams.topics import APP_EVENTS, CUSTOMERS, PROFILES, TRANSACTIONS
-from tagger.ingest import CONTROL_HEADER
 from tagger.meta import META_KEY, decode_meta
 
 pytestmark = pytest.mark.kafka

@@ -17,7 +17,8 @@ from schemas.bankday import BankCalendar
 from schemas.deadletters import REASONS, decode_dead_letter, encode_dead_letter
 from schemas.decode import Decoder
 from schemas.journal import Activation, CustomerEvent, decode_record, encode_record
-from tagger.ingest import CONTROL_HEADER, Ingested, IngestSettings, IngestState, RawRecord, Source
+from schemas.topics import CONTROL_HEADER
+from tagger.ingest import Ingested, IngestSettings, IngestState, RawRecord, Source
 from tagger.partition import Partition
 from tagger.program import Program
 from tagger.rulebook import read_rulebook
