@@ -11,7 +11,7 @@ Given the same source, settings and `now_ms`, the same records come out.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from schemas.bankday import BankCalendar
@@ -23,24 +23,12 @@ from schemas.topics import CONTROL_HEADER
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.record import SourceError, SourceRecord
-from tagger.ingest import Ingested, IngestSettings, IngestState, RawRecord, Source
+from tagger.ingest import Ingested, IngestState, RawRecord, Source
 
 # How far a source's time moves before it is told again.
 _TICK_MS = 60_000
 # Of the times that events may have (`schemas.scalars`).
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
-
-
-def ingest_settings(settings: Settings) -> IngestSettings:
-    """How a file is ingested: time follows its events, whatever moves it live."""
-    return IngestSettings(
-        clock="events",
-        clock_topics=settings.clock_topics,
-        max_future_ms=settings.max_future_seconds * 1000,
-        max_jump_ms=settings.max_jump_seconds * 1000,
-        push_recorded=settings.push_recorded,
-        zone=settings.zone,
-    )
 
 
 @dataclass(slots=True)
@@ -83,7 +71,8 @@ class _Reading:
     """Sources under way, one a topic."""
 
     def __init__(self, settings: Settings, now_ms: int, refused: Refused) -> None:
-        self._settings = ingest_settings(settings)
+        # Time follows the events of a file, whatever moves it live.
+        self._settings = replace(settings.ingest(), clock="events")
         self._decoder = Decoder(settings.rates)
         self._now_ms = now_ms
         self._refused = refused

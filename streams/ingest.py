@@ -34,7 +34,7 @@ from streams.settings import Settings
 from streams.ticks import Ticks
 from streams.topics import DEAD_LETTERS, INPUTS, JOURNAL
 from streams.unit import Transaction, UnitOfWork, transactional_id
-from tagger.ingest import Ingested, IngestSettings, IngestState, Source
+from tagger.ingest import Ingested, IngestState, Source
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class IngestTask:
             tp.partition,
             self._counts[tp.topic],
             self._decoder,
-            ingest_settings(settings),
+            settings.ingest(),
         )
         committed = (await committed_offsets(settings, self._group, [tp])).get(tp)
         start, end = (await offset_ranges(settings, [tp]))[tp]
@@ -215,15 +215,3 @@ class IngestTask:
 
     def _log(self, level: int, event: str, **facts: object) -> None:
         log.log(level, event, extra={"stage": "ingest", "partition": name_of(self._tp), **facts})
-
-
-def ingest_settings(settings: Settings) -> IngestSettings:
-    """The part of the settings that ingest depends on."""
-    return IngestSettings(
-        clock=settings.clock,
-        clock_topics=settings.clock_topics,
-        max_future_ms=settings.max_future_seconds * 1000,
-        max_jump_ms=settings.max_jump_seconds * 1000,
-        push_recorded=settings.push_recorded,
-        zone=settings.zone,
-    )

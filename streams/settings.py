@@ -18,7 +18,11 @@ from pydantic_settings import (
 )
 
 from streams.setting_types import Bootstrap, ClockTopics, CurrencyRates, RedisUrl, TopicPrefix, Zone
-from tagger.settings import DEFAULT_CLOCK_TOPICS, CoreSettings
+from tagger.ingest import IngestSettings
+from tagger.settings import CoreSettings
+
+# Whoever runs the core without these settings, over a file or in a test, has the same defaults.
+_CORE, _INGEST = CoreSettings(), IngestSettings()
 
 
 class Settings(BaseSettings):
@@ -34,25 +38,34 @@ class Settings(BaseSettings):
     )
     rules: Path = Field(Path("rules"), description="Folder of the rule packs put in force on a journal not begun.")
 
-    zone: Zone = Field("Asia/Shanghai", description="Time zone of bank days, months and quarters.")
+    zone: Zone = Field(_CORE.zone, description="Time zone of bank days, months and quarters.")
     clock: Literal["wall", "events"] = Field(
-        "wall", description="What moves time: the time of day (live) or the events' own times (recorded input)."
+        _INGEST.clock,
+        description="What moves time: the time of day (live) or the events' own times (recorded input).",
     )
-    clock_topics: ClockTopics = Field(
-        DEFAULT_CLOCK_TOPICS, description="Topics whose partitions make up the clock."
+    clock_topics: ClockTopics = Field(_CORE.clock_topics, description="Topics whose partitions make up the clock.")
+    push_recorded: bool = Field(
+        _INGEST.push_recorded, description="Let tags of recorded or made-up events say `push: true`."
     )
-    push_recorded: bool = Field(False, description="Let tags of recorded or made-up events say `push: true`.")
     tick_seconds: float = Field(2.0, gt=0, description="Time between ticks of an input partition.")
-    allowed_lateness_days: int = Field(2, ge=0, description="Bank days an event may lie behind the clock.")
-    max_future_seconds: int = Field(300, ge=0, description="`clock: wall`: how far ahead of now an event may lie.")
+    allowed_lateness_days: int = Field(
+        _CORE.allowed_lateness_days, ge=0, description="Bank days an event may lie behind the clock."
+    )
+    max_future_seconds: int = Field(
+        _INGEST.max_future_ms // 1000, ge=0, description="`clock: wall`: how far ahead of now an event may lie."
+    )
     max_jump_seconds: int = Field(
-        31 * 86_400, ge=1, description="`clock: events`: how far ahead of its source's time an event may lie."
+        _INGEST.max_jump_ms // 1000,
+        ge=1,
+        description="`clock: events`: how far ahead of its source's time an event may lie.",
     )
     max_skew_seconds: int = Field(
         0, ge=0, description="An ingest task this far ahead of the slowest pauses; 0 never pauses."
     )
-    dedupe_days: int = Field(7, ge=0, description="How long an event id is remembered since its arrival.")
-    dedupe_count: int = Field(64, ge=1, le=4096, description="Event ids remembered a customer.")
+    dedupe_days: int = Field(
+        _CORE.dedupe_days, ge=0, description="How long an event id is remembered since its arrival."
+    )
+    dedupe_count: int = Field(_CORE.dedupe_count, ge=1, le=4096, description="Event ids remembered a customer.")
     rates: CurrencyRates = Field(
         default_factory=dict, description='CNY for one unit of another currency, e.g. {"USD": "7.1"}.'
     )
@@ -126,6 +139,17 @@ class Settings(BaseSettings):
             allowed_lateness_days=self.allowed_lateness_days,
             dedupe_days=self.dedupe_days,
             dedupe_count=self.dedupe_count,
+        )
+
+    def ingest(self) -> IngestSettings:
+        """The part of the settings that ingest depends on."""
+        return IngestSettings(
+            clock=self.clock,
+            clock_topics=self.clock_topics,
+            max_future_ms=self.max_future_seconds * 1000,
+            max_jump_ms=self.max_jump_seconds * 1000,
+            push_recorded=self.push_recorded,
+            zone=self.zone,
         )
 
     def topic(self, name: str) -> str:

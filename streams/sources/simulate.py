@@ -17,6 +17,7 @@ from streams.sources.customer import Customer, Happening, Period
 from streams.sources.labels import Label
 from streams.sources.record import SourceRecord
 from streams.sources.stories import MIN_DAYS, STORIES
+from tagger.settings import DEFAULT_ZONE
 
 DEFAULT_START = date(2025, 1, 1)
 CONSENTS = {"push": 0.9, "call": 0.6, "branch": 0.5}
@@ -36,7 +37,7 @@ class Plan:
     days: int = 30
     seed: int = 1
     start: date = DEFAULT_START
-    zone: str = "Asia/Shanghai"
+    zone: str = DEFAULT_ZONE
 
     def __post_init__(self) -> None:
         if self.customers < 1:

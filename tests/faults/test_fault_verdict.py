@@ -23,7 +23,6 @@ from schemas.deadletters import DeadLetter
 from schemas.decode import Decoder
 from schemas.journal import Activation, Tick, decode_record, encode_record
 from streams import failpoints
-from streams.ingest import ingest_settings
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import INPUTS
@@ -63,7 +62,7 @@ def _ingested(
     }
     letters: list[DeadLetter] = []
     for (topic, number), records in inputs.items():
-        source = Source(topic, number, PARTITIONS, Decoder({}), ingest_settings(settings))
+        source = Source(topic, number, PARTITIONS, Decoder({}), settings.ingest())
         state, out = source.read(source.start_at(IngestState(), 0), records, int(time.time() * 1000))
         letters += out.dead_letters
         for event in out.events:

@@ -26,7 +26,6 @@ from schemas.bankday import BankCalendar
 from schemas.decode import Decoder
 from schemas.journal import decode_record, encode_record
 from streams.clients import offset_ranges, open_reader, read_topic
-from streams.ingest import ingest_settings
 from streams.partitioner import partition_of
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS
 from tagger.ingest import IngestState, RawRecord, Source
@@ -198,7 +197,7 @@ def ingest_problems(left: Left) -> Iterator[str]:
                 found[record.source.topic, record.source.partition, number].append(value)
     now_ms = int(time.time() * 1000)
     for (topic, partition), records in sorted(left.inputs.items()):
-        source = Source(topic, partition, settings.partitions, Decoder({}), ingest_settings(settings))
+        source = Source(topic, partition, settings.partitions, Decoder({}), settings.ingest())
         _, ingested = source.read(source.start_at(IngestState(), 0), records, now_ms)
         expected: dict[int, list[bytes]] = defaultdict(list)
         for event in ingested.events:

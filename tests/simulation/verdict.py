@@ -12,7 +12,6 @@ from schemas.deadletters import DeadLetter, decode_dead_letter
 from schemas.decode import Decoder
 from schemas.journal import Activation, Tick, decode_record, encode_record
 from streams.app import group_of
-from streams.ingest import ingest_settings
 from streams.partitioner import partition_of
 from streams.redis_view import META_KEY as VIEW_META_KEY
 from streams.redis_view import _opened, _tag_text, customer_key, rule_key
@@ -121,7 +120,7 @@ def check_equals_a_plain_ingest(world: World, seen: Seen) -> None:
         for letter in seen.dead_letters
     }
     for (topic, partition), given in seen.inputs.items():
-        source = Source(topic, partition, COUNTS[topic], Decoder({}), ingest_settings(world.settings))
+        source = Source(topic, partition, COUNTS[topic], Decoder({}), world.settings.ingest())
         records = world.broker.logs[TopicPartition(topic, partition)].committed()
         state, ingested = source.read(source.start_at(IngestState(), 0), records, world.wall_ms())
         expected: dict[int, list[bytes]] = defaultdict(list)
