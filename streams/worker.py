@@ -24,6 +24,7 @@ from streams.activation import RulesError
 from streams.app import StageApp, build_app
 from streams.clients import MissingTopicError, UnreachableError
 from streams.decide import PositionError
+from streams.exits import BAD_CONFIGURATION, FINE, NOT_SO, UNREACHABLE
 from streams.fetch import InputLostError
 from streams.health import HealthAddressError, serving_health
 from streams.logs import describe, tell
@@ -38,8 +39,6 @@ from tagger.rulebook import RulebookError
 from tagger.state import VersionError
 
 log = logging.getLogger(__name__)
-
-FINE, FAULT, BAD_CONFIGURATION, UNREACHABLE = 0, 1, 2, 3
 
 ALL_STAGES: tuple[StageName, ...] = get_args(StageName)
 STAGES: dict[StageName, tuple[str, str]] = {
@@ -214,7 +213,7 @@ class Worker:
             return FINE
         if isinstance(self._failure, ForeignViewError):
             return BAD_CONFIGURATION
-        return UNREACHABLE if isinstance(self._failure, UnreachableError | KafkaConnectionError) else FAULT
+        return UNREACHABLE if isinstance(self._failure, UnreachableError | KafkaConnectionError) else NOT_SO
 
     async def _run_app(self, app: StageApp) -> None:
         try:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE, CommandError
+from streams.cli.exits import CommandError
+from streams.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from schemas.contracts import ASYNCAPI_FILE, build_contracts
-from streams.cli.exits import BAD_CONFIGURATION, CommandError
+from streams.cli.exits import CommandError
+from streams.exits import BAD_CONFIGURATION
 
 
 @click.group()

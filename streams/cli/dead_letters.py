@@ -10,11 +10,12 @@ import click
 import msgspec
 
 from schemas.deadletters import REASONS, DeadLetter, DeadLetterSource, decode_dead_letter
-from streams.cli.exits import NOT_SO, UNREACHABLE, CommandError, run
+from streams.cli.exits import CommandError, run
 from streams.cli.show import JSON_HELP, LIMIT, Columns, largest, partition_for, print_json, print_table, reading
 from streams.clients import read_topic
 from streams.dead_letters import Edit, Outcome, place_of
 from streams.dead_letters import replay as resend
+from streams.exits import NOT_SO, UNREACHABLE
 from streams.settings import Settings
 from streams.topics import DEAD_LETTERS
 from streams.unit import FencedError, OutcomeUnknownError

@@ -20,8 +20,9 @@ import click
 from streams import topics
 from streams.child import Child
 from streams.cli.demo_screen import open_screen
-from streams.cli.exits import NOT_SO, UNREACHABLE, CommandError, run
+from streams.cli.exits import CommandError, run
 from streams.embedded import Address, EmbeddedBroker, EmbeddedBrokerError
+from streams.exits import NOT_SO, UNREACHABLE
 from streams.publish import publish
 from streams.settings import Settings
 from streams.sources.simulate import Plan, Simulation, simulate

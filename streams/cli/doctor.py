@@ -5,10 +5,11 @@ from operator import attrgetter
 import click
 import msgspec
 
-from streams.cli.exits import NOT_SO, UNREACHABLE, CommandError, run
+from streams.cli.exits import CommandError, run
 from streams.cli.show import print_json, print_table, reading
 from streams.doctor.examine import examine
 from streams.doctor.report import Report
+from streams.exits import NOT_SO, UNREACHABLE
 from streams.settings import Settings
 
 

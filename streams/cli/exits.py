@@ -1,4 +1,4 @@
-"""Exit codes of contracts.md §5: 0 fine, 1 not so, 2 wrong usage or configuration, 3 unreachable."""
+"""How a command ends: what goes wrong as a message and an exit code (`streams.exits`)."""
 
 import asyncio
 import logging
@@ -14,10 +14,7 @@ from aiokafka.errors import (
 )
 
 from streams.clients import MissingTopicError, UnreachableError
-
-NOT_SO = 1
-BAD_CONFIGURATION = 2
-UNREACHABLE = 3
+from streams.exits import BAD_CONFIGURATION, UNREACHABLE
 
 Answer = TypeVar("Answer")
 

@@ -14,7 +14,7 @@ import msgspec
 
 from schemas.bankday import BankCalendar
 from schemas.journal import Activation, CustomerEvent, JournalRecord
-from streams.cli.exits import BAD_CONFIGURATION, CommandError, run
+from streams.cli.exits import CommandError, run
 from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
 from streams.cli.publish import reading_sources
@@ -22,6 +22,7 @@ from streams.cli.report import html_report
 from streams.cli.rulebooks import find_rulebook
 from streams.cli.summary import Summary
 from streams.comparison import Comparison, Volume
+from streams.exits import BAD_CONFIGURATION
 from streams.history import Refused, decode_journal, parse_time, read_journal, until
 from streams.packs import UnreadablePacksError, read_folder
 from streams.refold import refold

@@ -13,9 +13,10 @@ import msgspec
 from aiokafka import ConsumerRecord
 
 from schemas.bankday import BankCalendar
-from streams.cli.exits import NOT_SO, CommandError, run
+from streams.cli.exits import CommandError, run
 from streams.cli.show import JSON_HELP, LIMIT, Columns, largest, partition_for, print_json, print_table, reading
 from streams.clients import read_topic
+from streams.exits import NOT_SO
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, TAGS
 from tagger.view import View, project_customer

@@ -1,7 +1,6 @@
 """The command `tagger`: settings, then one of its commands, each imported only when it is asked for.
 
-Exit codes (contracts.md §5): 0 fine, 1 the thing asked about is not so, 2 wrong usage or bad configuration, 3 a
-part is unreachable.
+Exit codes are those of `streams.exits`.
 """
 
 import errno
@@ -15,9 +14,9 @@ import click
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
+from streams.exits import BAD_CONFIGURATION
 from streams.settings import load_settings, misspelled
 
-BAD_CONFIGURATION = 2
 _FIELD = re.compile(r'for field "(\w+)" from source "EnvSettingsSource"')
 _OURS = ("schemas", "tagger", "streams")
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}

@@ -5,7 +5,8 @@ from typing import IO, Any
 
 import click
 
-from streams.cli.exits import BAD_CONFIGURATION, CommandError
+from streams.cli.exits import CommandError
+from streams.exits import BAD_CONFIGURATION
 
 
 class Output:

@@ -14,10 +14,11 @@ from typing import BinaryIO
 import click
 import msgspec
 
-from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError, run
+from streams.cli.exits import CommandError, run
 from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
 from streams.cli.show import Columns, print_table
+from streams.exits import BAD_CONFIGURATION, NOT_SO
 from streams.publish import publish
 from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source

@@ -12,7 +12,8 @@ import click
 from schemas.bankday import BankCalendar
 from streams import activation
 from streams.activation import Published, published
-from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE, CommandError, run
+from streams.cli.exits import CommandError, run
+from streams.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE
 from streams.packs import UnreadablePacksError, read_folder
 from streams.rulebook_diff import consequences, differences
 from streams.settings import Settings

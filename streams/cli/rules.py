@@ -26,8 +26,9 @@ from schemas.rulepack import (
 )
 from streams.cli import rulebooks
 from streams.cli.compiled import compiled_lines
-from streams.cli.exits import BAD_CONFIGURATION, NOT_SO, CommandError
+from streams.cli.exits import CommandError
 from streams.cost import Estimate, Measured, estimate, measure
+from streams.exits import BAD_CONFIGURATION, NOT_SO
 from streams.packs import UnreadablePacksError, read_packs
 from streams.settings import Settings
 from tagger.cases import CaseResult, run_cases

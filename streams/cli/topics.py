@@ -5,7 +5,8 @@ import json
 import click
 
 from streams import topics as contract
-from streams.cli.exits import NOT_SO, run
+from streams.cli.exits import run
+from streams.exits import NOT_SO
 from streams.settings import Settings
 
 
