@@ -20,7 +20,6 @@ import msgspec
 from schemas.journal import Activation, ControlRecord, Pause, encode_record
 from schemas.packmodel import nearest
 from streams.clients import UnreachableError, open_producer, partition_counts, read_topic
-from streams.logs import tell
 from streams.packs import UnreadablePacksError, read_folder
 from streams.partitioner import partition_of
 from streams.settings import Settings
@@ -41,9 +40,6 @@ _WHAT_TO_DO = (
 
 class RulesError(Exception):
     """The rules folder holds no valid packs; the message names every error by file, line and column."""
-
-
-tell(RulesError)
 
 
 class PublishedRulebook(msgspec.Struct, frozen=True, kw_only=True):

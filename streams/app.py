@@ -17,9 +17,11 @@ from mode.supervisors import CrashingSupervisor
 from yarl import URL
 
 from streams.fetch import BatchTransport
-from streams.lane import REBALANCE_SECONDS, Fetch
-from streams.ownership import Ownership, Stage
+from streams.intake import Fetch
+from streams.lane import REBALANCE_SECONDS
+from streams.ownership import Ownership
 from streams.settings import Settings
+from streams.stage import Stage, group_of
 
 log = logging.getLogger(__name__)
 
@@ -47,11 +49,6 @@ class StageApp(faust.App):  # type: ignore[misc]
 
     def _create_directories(self) -> None:
         """None: there is no local state, and a folder beside the caller's is a surprise."""
-
-
-def group_of(settings: Settings, stage: str) -> str:
-    """The consumer group of a stage, which is its Faust app's id."""
-    return f"{settings.app}-{stage}"
 
 
 def build_app(stage: Stage, settings: Settings, fail: Fail) -> StageApp:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from aiokafka import TopicPartition
 
 from streams.clients import offset_ranges, open_reader
-from streams.lane import Lane, name_of
+from streams.lane import Lane
 from streams.ownership import Ownership
+from streams.partitioner import name_of
 from streams.settings import Settings
 
 

@@ -22,12 +22,11 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from schemas.journal import Activation, decode_record
 from streams import failpoints
-from streams.app import group_of
 from streams.clients import committed_offsets, offset_ranges, read_topic
-from streams.lane import name_of
-from streams.ownership import StageName
+from streams.partitioner import name_of
 from streams.restore import META_KEY, Restored, restore
 from streams.settings import Settings
+from streams.stage import PositionError, StageName, group_of
 from streams.topics import CUSTOMERS, JOURNAL, TAGS
 from streams.unit import UnitOfWork, transactional_id
 from tagger.batch import Batch, Changes
@@ -60,10 +59,6 @@ def _sweep(batch: Batch) -> bool:
     while batch.sweep(_SWEEP_AT_ONCE) and _loop_time() < until:
         pass
     return True
-
-
-class PositionError(Exception):
-    """Changelog, group and journal contradict each other; going on could lose or repeat decisions."""
 
 
 class Rulebooks:
@@ -99,7 +94,7 @@ class Rulebooks:
 
 
 class DecideTask:
-    """Decides for one journal partition; a `streams.ownership.Task`."""
+    """Decides for one journal partition; a `streams.stage.Task`."""
 
     def __init__(
         self,
@@ -263,7 +258,7 @@ class DecideTask:
 
 
 class Decide:
-    """The stage `decide`; a `streams.ownership.Stage`.
+    """The stage `decide`; a `streams.stage.Stage`.
 
     Args:
         make_partition: what decides, once per owned partition; tests and benchmarks of the transport give

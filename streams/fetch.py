@@ -27,8 +27,9 @@ from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError,
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streams.lane import Fetch, name_of
+from streams.intake import Fetch
 from streams.ownership import Claim, Ownership
+from streams.partitioner import name_of
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class BatchConsumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's consumer, steered by `Ownership`; implements `streams.lane.Intake`."""
+    """Faust's consumer, steered by `Ownership`; implements `streams.intake.Intake`."""
 
     logger = logging.getLogger("faust")  # or Faust logs under our name
     _thread: BatchConsumerThread

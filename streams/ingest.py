@@ -24,13 +24,11 @@ from schemas.deadletters import encode_dead_letter
 from schemas.decode import Decoder
 from schemas.journal import encode_record
 from streams import failpoints
-from streams.app import group_of
 from streams.clients import committed_offsets, offset_ranges, partition_counts
-from streams.lane import Fetch, name_of
-from streams.logs import tell
-from streams.ownership import StageName
-from streams.partitioner import partition_of
+from streams.intake import Fetch
+from streams.partitioner import name_of, partition_of
 from streams.settings import Settings
+from streams.stage import PositionError, StageName, group_of
 from streams.ticks import Ticks
 from streams.topics import DEAD_LETTERS, INPUTS, JOURNAL
 from streams.unit import Transaction, UnitOfWork, transactional_id
@@ -44,15 +42,8 @@ _PAUSE_STEP_SECONDS = 0.25
 WallClock = Callable[[], float]
 
 
-class PositionError(Exception):
-    """The group's offset and the input contradict each other; records would be skipped or read twice."""
-
-
-tell(PositionError)
-
-
 class Ingest:
-    """The stage `ingest`; a `streams.ownership.Stage`.
+    """The stage `ingest`; a `streams.stage.Stage`.
 
     Args:
         now: the time of day, seconds since 1970.
@@ -71,7 +62,7 @@ class Ingest:
 
 
 class IngestTask:
-    """Ingests one input partition; a `streams.ownership.Task`."""
+    """Ingests one input partition; a `streams.stage.Task`."""
 
     has_more = False
 

@@ -10,20 +10,19 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams import failpoints, vitals
 from streams.clients import UnreachableError
+from streams.intake import Fetch, Intake
+from streams.partitioner import name_of
 from streams.rest import Rest
 from streams.settings import Settings
+from streams.stage import Stage, Task
 from streams.unit import FencedError, OutcomeUnknownError
-
-if TYPE_CHECKING:
-    from streams.ownership import Stage, Task
 
 log = logging.getLogger(__name__)
 
@@ -45,58 +44,6 @@ REBALANCE_SECONDS = 30.0
 _epochs = itertools.count(1)
 
 
-def name_of(tp: TopicPartition) -> str:
-    """How logs and errors name a partition."""
-    return f"{tp.topic}-{tp.partition}"
-
-
-class Fetch(list[ConsumerRecord]):
-    """Records of one fetch in order, and the offsets it covers: from `start` up to, not including, `end`.
-
-    Offsets without a record are transaction markers, aborted or compacted records.
-    """
-
-    __slots__ = ("end", "epoch", "start")
-
-    def __init__(self, records: list[ConsumerRecord], start: int, end: int, epoch: int = 0) -> None:
-        super().__init__(records)
-        self.start = start
-        self.end = end
-        self.epoch = epoch
-
-
-class Intake(Protocol):
-    """What a lane needs of the consumer."""
-
-    def seek(self, tp: TopicPartition, offset: int, epoch: int) -> Awaitable[None]:
-        """Read on at `offset`; what is fetched from here on carries `epoch`."""
-        ...
-
-    def wake(self) -> None:
-        """A lane has room again."""
-        ...
-
-    def is_caught_up(self, tp: TopicPartition, position: int, epoch: int) -> bool:
-        """Whether nothing readable lies beyond `position`, and no fetch of `epoch` is on its way."""
-        ...
-
-    def read_up_to(self, tp: TopicPartition) -> int | None:
-        """The offset after the last that was fetched; None where nothing is being read."""
-        ...
-
-    def lost_parts(self) -> list[str]:
-        """What of the consumer ended though nobody stopped it: it no longer fetches, or is no member any more."""
-        ...
-
-    async def is_member(self) -> bool:
-        """Ask the group's coordinator whether this member's generation is current."""
-        ...
-
-    async def rejoin(self) -> None:
-        """Ask the group for an assignment."""
-        ...
-
-
 class Lane:
     """One owned partition.
 
@@ -108,7 +55,7 @@ class Lane:
     def __init__(
         self,
         tp: TopicPartition,
-        stage: "Stage",
+        stage: Stage,
         intake: Intake,
         settings: Settings,
         *,
@@ -235,7 +182,7 @@ class Lane:
                 return
             backoff = least if time.monotonic() - began > 2 * most else min(max(least, backoff * 2), most)
 
-    async def _serve(self, task: "Task") -> None:
+    async def _serve(self, task: Task) -> None:
         try:
             if failpoints.armed:
                 await failpoints.reach("lane.before-take-over")
@@ -283,7 +230,7 @@ class Lane:
             self._flowing = True
             self._intake.wake()
 
-    async def _next(self, task: "Task") -> Fetch | None:
+    async def _next(self, task: Task) -> Fetch | None:
         """The next fetch; None when nothing came for a tick, or nothing waits and the task has more to do.
 
         Never returns while suspended.

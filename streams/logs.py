@@ -19,7 +19,7 @@ _OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _FRAMES = 12
 
 TOLD: list[type[BaseException]] = [KafkaError, OSError, TimeoutError]
-"""Exceptions whose messages name ids, partitions and addresses only; modules add their own with `tell`."""
+"""Exceptions whose messages name ids, partitions and addresses only; `streams.worker` adds ours with `tell`."""
 
 
 def tell(*errors: type[BaseException]) -> None:

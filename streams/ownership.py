@@ -1,7 +1,7 @@
 """Who owns which input partition, and what that means at every rebalance (design.md §4).
 
-One `Task` per owned partition of a stage, in a lane of its own (`streams.lane`). `Ownership` reacts to what the
-consumer group decides:
+One `streams.stage.Task` per owned partition of a stage, in a lane of its own (`streams.lane`). `Ownership` reacts
+to what the consumer group decides:
 
 - **revoked**: every rebalance revokes everything first. Intake stops at once, a take-over under way is
   cancelled, a batch in flight is awaited, or cancelled when it takes too long; all of it bounded, and before the
@@ -17,79 +17,22 @@ consumer group decides:
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 
 from streams import failpoints
-from streams.lane import Fetch, Intake, Lane, name_of
+from streams.intake import Fetch, Intake
+from streams.lane import Lane
+from streams.partitioner import name_of
 from streams.settings import Settings
+from streams.stage import Stage
 
 log = logging.getLogger(__name__)
 
-StageName = Literal["ingest", "decide", "project"]
-
 REJOIN_SECONDS = (0.2, 10.0)
 """Least and most to wait before a fenced member asks the group again; doubled each time in a row."""
-
-
-class Task(Protocol):
-    """What a stage does with one input partition. Made anew for every take-over, never reused after `release`.
-
-    `FencedError`, `OutcomeUnknownError`, a KafkaError or an OSError out of `take_over`, `process` or `idle` is
-    an unknown outcome: the task is released and, if this member still owns the partition, a new one takes over
-    after a back-off. Any other exception, `RefusedError` and `RecordTooLargeError` among them, is a fault: the
-    worker ends with exit code 1.
-
-    Attributes:
-        has_more: there is work that needs no fetch: `idle` is called at once when none waits.
-    """
-
-    @property
-    def has_more(self) -> bool: ...
-
-    async def take_over(self) -> int:
-        """Fence, restore, and give the input offset to go on at.
-
-        Runs in the background with the partition paused and heartbeats going on; cancelled at a revoke.
-        """
-        ...
-
-    async def process(self, records: Sequence[ConsumerRecord]) -> None:
-        """Handle one fetch of the partition, in order.
-
-        `records` is a `streams.lane.Fetch`: a list with `start` and `end`, the half-open range of offsets it
-        covers. Fetches join without a gap: `start` is what `take_over` gave or the last `end`, so offsets in
-        the range without a record are transaction markers, aborted or compacted records, and nothing else.
-        Returning means committed up to `end`.
-        """
-        ...
-
-    async def idle(self, caught_up: bool) -> None:
-        """Called about once a `tick_seconds` when nothing came, and whenever `has_more` and no fetch waits.
-
-        Args:
-            caught_up: everything readable (committed) in the partition has been processed.
-        """
-        ...
-
-    async def release(self) -> None:
-        """Let go: close producers and clients, keep nothing. Called once, however the task ended, also after a
-        failed or cancelled `take_over`; must return within seconds and not raise."""
-        ...
-
-
-class Stage(Protocol):
-    """One of the three kinds of agent."""
-
-    name: StageName
-    topics: Sequence[str]
-
-    def make_task(self, tp: TopicPartition) -> Task:
-        """A task for one input partition, with no effect yet."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,10 +23,11 @@ from redis.backoff import NoBackoff
 from schemas.bankday import BankCalendar
 from streams import failpoints, vitals
 from streams.clients import committed_offsets, offset_ranges, partition_counts
-from streams.lane import Fetch, name_of
-from streams.ownership import StageName
+from streams.intake import Fetch
+from streams.partitioner import name_of
 from streams.redis_view import RedisView, Row, ViewLostError
 from streams.settings import Settings
+from streams.stage import StageName, group_of
 from streams.topics import CUSTOMERS
 from streams.unit import OutcomeUnknownError, UnitOfWork, transactional_id
 from tagger.view import project_customer
@@ -51,7 +52,7 @@ RESERVED = b"#"
 
 
 class Project:
-    """The stage."""
+    """The stage `project`; a `streams.stage.Stage`."""
 
     name: StageName = "project"
 
@@ -64,7 +65,7 @@ class Project:
 
 
 class ProjectTask:
-    """One changelog partition."""
+    """Projects one changelog partition; a `streams.stage.Task`."""
 
     has_more = False
 
@@ -72,7 +73,7 @@ class ProjectTask:
         self._settings = settings
         self._tp = tp
         self._calendar = BankCalendar(settings.zone)
-        self._group = f"{settings.app}-project"
+        self._group = group_of(settings, "project")
         self._unit = UnitOfWork(settings, transactional_id(settings.app, "project", tp.topic, tp.partition))
         self._redis: Redis | None = None
         self._view: RedisView | None = None

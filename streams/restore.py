@@ -20,12 +20,13 @@ from aiokafka.structs import ConsumerRecord
 
 from streams import failpoints, vitals
 from streams.clients import offset_ranges, open_reader
-from streams.lane import name_of
+from streams.partitioner import name_of
 from streams.settings import Settings
+from tagger import meta as meta_record
 
 log = logging.getLogger(__name__)
 
-META_KEY = b"#meta"
+META_KEY = meta_record.META_KEY.encode()
 
 _FETCH_BYTES = 8 * 1024 * 1024
 _RECORDS_A_TURN = 20_000

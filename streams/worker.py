@@ -23,15 +23,14 @@ from streams import failpoints
 from streams.activation import RulesError
 from streams.app import StageApp, build_app
 from streams.clients import MissingTopicError, UnreachableError
-from streams.decide import PositionError
 from streams.exits import BAD_CONFIGURATION, FINE, NOT_SO, UNREACHABLE
 from streams.fetch import InputLostError
 from streams.health import HealthAddressError, serving_health
 from streams.logs import describe, tell
-from streams.ownership import Stage, StageName
 from streams.redis_view import ForeignViewError
 from streams.restore import HangingTransactionError
 from streams.settings import Settings
+from streams.stage import PositionError, Stage, StageName
 from streams.topics import CO_PARTITIONED, check
 from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError, RefusedError
 from streams.watchdog import StuckError, TopicChangedError, Watchdog
@@ -46,7 +45,7 @@ STAGES: dict[StageName, tuple[str, str]] = {
     "decide": ("streams.decide", "Decide"),
     "project": ("streams.project", "Project"),
 }
-"""Module and class of each stage; the class takes the settings and is a `streams.ownership.Stage`."""
+"""Module and class of each stage; the class takes the settings and is a `streams.stage.Stage`."""
 
 STOP_SECONDS = 15.0
 """How long apps may take to leave their groups; past it the process ends all the same."""
@@ -55,6 +54,11 @@ COLLECT_SECONDS = 30.0
 everything there after the take-over frozen, a collection looks at what came since, the records in flight above
 all; every 5 s that took 7 % of decide's samples in a profile. Left to itself the collector would walk the heap in
 the middle of batches (53,000 events a second against 42,000)."""
+
+
+class TopicsError(Exception):
+    """Topics are missing or do not fit together."""
+
 
 tell(
     FencedError,
@@ -68,18 +72,13 @@ tell(
     RecordTooLargeError,
     RefusedError,
     RulebookError,
+    RulesError,
     StuckError,
     TopicChangedError,
+    TopicsError,
     UnreachableError,
     VersionError,
 )
-
-
-class TopicsError(Exception):
-    """Topics are missing or do not fit together."""
-
-
-tell(TopicsError)
 
 
 def run_worker(settings: Settings, only: Sequence[StageName] = ALL_STAGES) -> int:

@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 
 from schemas.journal import JournalRecord, Source, Transaction, encode_record, hash_event
 from streams.decide import Decide, Rulebooks
-from streams.lane import Fetch
+from streams.intake import Fetch
 from streams.ownership import Ownership
 from streams.settings import Settings, load_settings
 from tagger.batch import Changes

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.lane import Fetch
-from streams.ownership import Stage, Task
+from streams.intake import Fetch
 from streams.settings import Settings
+from streams.stage import Stage, Task
 
 
 class TaskDriver:

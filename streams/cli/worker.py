@@ -2,14 +2,16 @@
 
 import logging
 import os
+from typing import get_args
 
 import click
 
 from streams.logs import set_up_logs
 from streams.settings import Settings, misspelled
+from streams.stage import StageName
 
 log = logging.getLogger(__name__)
-_STAGES = ("ingest", "decide", "project")
+_STAGES: tuple[StageName, ...] = get_args(StageName)
 
 
 def _stages(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...]:

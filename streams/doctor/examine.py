@@ -9,7 +9,6 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
 from streams.activation import published
-from streams.app import group_of
 from streams.clients import committed_offsets, partition_counts
 from streams.doctor.fates import Decided, check_decided, check_ingested, first_offsets, read_ingested
 from streams.doctor.journal import Scan, scan
@@ -20,6 +19,7 @@ from streams.doctor.view import ViewCheck, read_owner
 from streams.partitioner import partition_of
 from streams.redis_view import applied_offset
 from streams.settings import Settings
+from streams.stage import group_of
 from streams.topics import CUSTOMERS, JOURNAL, TAGS
 from tagger.meta import Meta
 from tagger.partition import Partition

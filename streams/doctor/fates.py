@@ -14,13 +14,13 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas.deadletters import decode_dead_letter
 from schemas.journal import CustomerEvent, decode_record
-from streams.app import group_of
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.doctor.journal import Scan
 from streams.doctor.reading import Range, read_range, stable_ranges
 from streams.doctor.report import Report
-from streams.lane import name_of
+from streams.partitioner import name_of
 from streams.settings import Settings
+from streams.stage import group_of
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL
 from tagger.ingest import IngestState
 from tagger.meta import Fates, Meta, source_key

@@ -16,7 +16,7 @@ from schemas.journal import CustomerEvent, decode_record
 from streams.doctor.reading import Changelog, Range, read_range
 from streams.doctor.refolding import Refolding, differing_fields, is_readable, sweep
 from streams.doctor.report import Report
-from streams.lane import name_of
+from streams.partitioner import name_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, JOURNAL
 from tagger.meta import Meta, encode_meta, source_key

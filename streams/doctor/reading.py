@@ -13,7 +13,7 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from streams.clients import UnreachableError, offset_ranges, open_reader
-from streams.lane import name_of
+from streams.partitioner import name_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS
 from tagger.meta import META_KEY, Meta, decode_meta

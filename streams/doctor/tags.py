@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 
 from streams.doctor.reading import Range, key_of, read_range
 from streams.doctor.report import Report
-from streams.lane import name_of
+from streams.partitioner import name_of
 from streams.settings import Settings
 
 

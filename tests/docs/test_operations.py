@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from streams.activation import ACTIVATED_KEY, activation_id
-from streams.app import group_of
 from streams.redis_view import META_KEY, customer_key, rule_key
 from streams.settings import Settings
+from streams.stage import group_of
 from streams.topics import topic_specs
 from streams.unit import transactional_id
 

@@ -11,9 +11,9 @@ from kafka_broker import KafkaBroker
 
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, open_admin, open_producer, read_topic
-from streams.decide import PositionError
 from streams.failpoints import FailPointError
 from streams.restore import HangingTransactionError, restore
+from streams.stage import PositionError
 from streams.topics import CUSTOMERS, TAGS, create
 from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError, UnitOfWork
 

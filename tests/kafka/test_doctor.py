@@ -17,7 +17,6 @@ from pipeline import Pipeline
 from task_deployment import TaskDeployment
 
 from streams import activation, decide
-from streams.app import group_of
 from streams.child import free_port
 from streams.cli.doctor import doctor
 from streams.clients import committed_offsets, open_producer, read_topic
@@ -29,6 +28,7 @@ from streams.redis_view import customer_key, rule_key
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
 from streams.sources.simulate import Plan, simulate
+from streams.stage import group_of
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS, TRANSACTIONS, create
 from streams.unit import UnitOfWork
 from tagger.ingest import IngestState

@@ -14,8 +14,8 @@ from streams.activation import bootstrap
 from streams.clients import committed_offsets, offset_ranges, open_producer, read_topic
 from streams.decide import Decide
 from streams.ingest import Ingest
-from streams.ownership import Stage
 from streams.settings import Settings
+from streams.stage import Stage
 from streams.topics import create
 from tagger.ingest import IngestState
 from tagger.meta import META_KEY, decode_meta

@@ -15,9 +15,10 @@ from task_driver import TaskDriver
 from schemas.deadletters import DeadLetter, decode_dead_letter
 from schemas.journal import JournalRecord, Tick, Transaction, decode_record
 from streams.clients import committed_offsets, open_producer, read_topic
-from streams.ingest import Ingest, IngestTask, PositionError
+from streams.ingest import Ingest, IngestTask
 from streams.partitioner import partition_of
 from streams.settings import Settings
+from streams.stage import PositionError
 from streams.topics import create
 from streams.unit import FencedError, OutcomeUnknownError
 from tagger.ingest import IngestState

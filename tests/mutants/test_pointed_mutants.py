@@ -27,7 +27,7 @@ from schemas.journal import encode_record
 from streams import lane, ownership
 from streams.app import build_app
 from streams.fetch import BatchConsumerThread
-from streams.lane import Fetch
+from streams.intake import Fetch
 from streams.ownership import Claim, Ownership
 from streams.project import Project
 from streams.settings import Settings

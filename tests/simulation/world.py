@@ -20,10 +20,11 @@ from streams.decide import Decide
 from streams.failpoints import FailPointError
 from streams.fetch import InputLostError
 from streams.ingest import Ingest
-from streams.ownership import Ownership, StageName
+from streams.ownership import Ownership
 from streams.project import Project
 from streams.redis_view import META_KEY as VIEW_META_KEY
 from streams.settings import Settings
+from streams.stage import StageName
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, RULEBOOKS, TAGS
 from tagger.ingest import CONTROL_HEADER
 from tagger.meta import META_KEY, decode_meta

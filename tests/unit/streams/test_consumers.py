@@ -9,9 +9,9 @@ from streams.app import build_app
 from streams.decide import Decide
 from streams.fetch import FETCH_WAIT_MS, GATHER_BYTES, BatchConsumerThread
 from streams.ingest import Ingest
-from streams.ownership import Stage
 from streams.project import Project
 from streams.settings import Settings
+from streams.stage import Stage
 
 
 def gathering(stage: Stage, settings: Settings) -> tuple[int, int]:

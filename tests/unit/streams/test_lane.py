@@ -7,7 +7,7 @@ import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
 from streams import lane as lane_module
-from streams.lane import Fetch
+from streams.intake import Fetch
 from streams.ownership import Claim, Ownership
 from streams.settings import Settings
 from streams.unit import FencedError, OutcomeUnknownError
