@@ -11,18 +11,19 @@ from streams.settings import Settings
 from streams.topics import JOURNAL
 from tagger.partition import Partition
 from tagger.plain_fold import Emit, Folding, Progress
+from tagger.rulebook import Rulebook
 
 
 async def refold(
     settings: Settings,
-    rulebook: tuple[str, dict[str, str]] | None = None,
+    rulebook: Rulebook | None = None,
     emit: Emit = lambda tag: None,
     progress: Progress = lambda folded: None,
 ) -> list[Partition]:
     """Fold the deployment's journal from its beginning to its end as of now.
 
     Args:
-        rulebook: digest and packs' texts of the one to decide by; None: those that were in force.
+        rulebook: the one to decide by; None: those that were in force.
         emit: is given the tags, partition after partition.
 
     Returns:
@@ -34,14 +35,14 @@ async def refold(
     if rulebook is None:
         files = {digest: book.files for digest, book in (await published(settings)).rulebooks.items()}
     else:
-        files = {rulebook[0]: rulebook[1]}
+        files = {rulebook.digest: dict(rulebook.files)}
     topic = settings.topic(JOURNAL)
     done, partitions = 0, []
     for number in range((await partition_counts(settings, [topic]))[topic]):
         partition = Partition(settings.core(), files.__getitem__)
         folding = Folding(partition, emit, progress, done)
         if rulebook is not None:
-            folding.take(Activation(digest=rulebook[0]))
+            folding.take(Activation(digest=rulebook.digest))
         async for message in read_topic(settings, topic, [number], whole=True):
             record = decode_record(message.value)
             if rulebook is None or type(record) is not Activation:

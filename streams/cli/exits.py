@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -15,6 +16,7 @@ from aiokafka.errors import (
 
 from streams.clients import MissingTopicError, UnreachableError
 from streams.exits import BAD_CONFIGURATION, UNREACHABLE
+from streams.sources.record import SourceError
 
 Answer = TypeVar("Answer")
 
@@ -43,3 +45,12 @@ def run(work: Coroutine[Any, Any, Answer]) -> Answer:
         raise CommandError(f"the broker refused what the settings ask for: {error}", BAD_CONFIGURATION) from error
     except KafkaError as error:
         raise CommandError(f"the broker refused: {error}", UNREACHABLE) from error
+
+
+@contextmanager
+def reading_sources() -> Iterator[None]:
+    """A source that is not what was asked for is wrong usage."""
+    try:
+        yield
+    except SourceError as error:
+        raise CommandError(str(error), BAD_CONFIGURATION) from error

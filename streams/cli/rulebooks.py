@@ -13,12 +13,12 @@ from schemas.bankday import BankCalendar
 from streams import activation
 from streams.activation import Published, published
 from streams.cli.exits import CommandError, run
+from streams.cli.packs import packs_in, read_rules, rulebook_of
 from streams.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE
-from streams.packs import UnreadablePacksError, read_folder
 from streams.rulebook_diff import consequences, differences
 from streams.settings import Settings
 from streams.unit import FencedError, OutcomeUnknownError
-from tagger.rulebook import Rulebook, RulebookError, read_rulebook
+from tagger.rulebook import Rulebook
 
 ACTIVE = "active"
 # Tags name a rulebook as `2026.11:ab12cd34`.
@@ -38,12 +38,12 @@ def find_rulebook(settings: Settings, which: str) -> Rulebook:
     """
     folder = Path(which)
     if folder.is_dir():
-        return _read(_files(folder), which)
+        return read_rules(folder)
     if which != ACTIVE and not _DIGEST.fullmatch(which):
         raise CommandError(f"expected {_WHICH}, got {which}", BAD_CONFIGURATION)
     found = run(published(settings))
     digest = _find_digest(found, which)
-    return _read(found.rulebooks[digest].files, digest)
+    return rulebook_of(found.rulebooks[digest].files, digest)
 
 
 @click.command(epilog=_EXIT_CODES.format(not_so="never"))
@@ -55,8 +55,8 @@ def publish(settings: Settings, directory: Path | None, as_json: bool) -> None:
 
     The same packs again change nothing. `tagger rules activate` puts them in force.
     """
-    files = _files(directory or settings.rules)
-    rulebook = _read(files, str(directory or settings.rules))
+    files = packs_in(directory or settings.rules)
+    rulebook = rulebook_of(files, str(directory or settings.rules))
     digest = run(activation.publish(settings, files))
     told = {"digest": digest, "rulebook": rulebook.name, "rules": len(rulebook.rules)}
     _say(told, f"published {rulebook.name}, {len(rulebook.rules)} rules, as {digest}", as_json)
@@ -76,7 +76,7 @@ def activate(settings: Settings, which: str, at_text: str | None, as_json: bool)
     """
     from_ms = None if at_text is None else _instant(at_text, settings)
     if Path(which).is_dir():
-        digest = run(activation.publish(settings, _files(Path(which))))
+        digest = run(activation.publish(settings, packs_in(Path(which))))
     else:
         digest = _find_digest(run(published(settings)), which)
     _write(activation.activate(settings, digest, from_ms))
@@ -154,20 +154,6 @@ def resume(settings: Settings, rule: str) -> None:
     """Let the pushes of a paused rule go again; what it held and is still open comes as `released`."""
     _write(activation.pause(settings, rule, resumed=True))
     click.echo(f"resumed {rule}")
-
-
-def _files(folder: Path) -> dict[str, str]:
-    try:
-        return read_folder(folder)
-    except UnreadablePacksError as error:
-        raise CommandError(str(error), BAD_CONFIGURATION) from error
-
-
-def _read(files: dict[str, str], what: str) -> Rulebook:
-    try:
-        return read_rulebook(files)
-    except RulebookError as error:
-        raise CommandError(f"the packs in {what} are not valid:\n{error}", BAD_CONFIGURATION) from error
 
 
 def _find_digest(found: Published, which: str) -> str:

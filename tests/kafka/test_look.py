@@ -13,8 +13,9 @@ from kafka_broker import KafkaBroker
 from schemas.deadletters import BadRecord, DeadLetterSource, bury, encode_dead_letter
 from schemas.money import parse_fen
 from streams.child import free_port
+from streams.cli.customers import customers
 from streams.cli.dead_letters import dead_letters
-from streams.cli.look import customers, tags
+from streams.cli.tags import tags
 from streams.clients import open_producer
 from streams.partitioner import partition_of
 from streams.settings import Settings

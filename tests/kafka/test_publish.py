@@ -11,7 +11,8 @@ from click.testing import CliRunner
 from kafka_broker import KafkaBroker
 
 from streams.child import free_port
-from streams.cli.publish import replay, simulate
+from streams.cli.replay import replay
+from streams.cli.simulate import simulate
 from streams.clients import MissingTopicError, read_topic
 from streams.publish import publish
 from streams.settings import Settings

@@ -12,7 +12,7 @@ from kafka_broker import KafkaBroker
 from schemas.journal import ControlRecord, JournalRecord, encode_record
 from streams.activation import activate
 from streams.activation import publish as publish_rulebook
-from streams.cli.history import backtest
+from streams.cli.backtest import backtest
 from streams.clients import open_producer
 from streams.history import Refused, read_journal
 from streams.packs import read_folder
@@ -25,6 +25,7 @@ from streams.sources.simulate import simulate as make_up
 from streams.topics import APP_EVENTS, JOURNAL, TRANSACTIONS, create
 from tagger.partition import Partition
 from tagger.plain_fold import fold
+from tagger.rulebook import read_rulebook
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 2
@@ -84,7 +85,8 @@ async def test_another_rulebook_decides_in_the_place_of_the_recorded_one(
     signals = (RULES / "signals.yaml").read_text()
     (other / "signals.yaml").write_text(signals)
     tags: list[bytes] = []
-    await refold(settings, (await publish_rulebook(settings, read_folder(other)), read_folder(other)), tags.append)
+    await publish_rulebook(settings, read_folder(other))
+    await refold(settings, read_rulebook(read_folder(other)), tags.append)
     assert {json.loads(tag)["pack"] for tag in tags} == {"signals"}
 
 

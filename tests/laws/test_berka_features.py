@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from oracles import naive_berka as naive
 from pipeline import data
 
-from streams.cli.history import features
+from streams.cli.features import features
 from streams.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from streams.cli.history import backtest
-from streams.cli.publish import simulate
+from streams.cli.backtest import backtest
+from streams.cli.simulate import simulate
 from streams.settings import Settings
 from streams.sources.labels import read_tags, score
 from streams.sources.simulate import Plan

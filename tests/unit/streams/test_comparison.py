@@ -6,7 +6,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from streams.cli.history import backtest
+from streams.cli.backtest import backtest
 from streams.settings import Settings
 
 PACK = """\

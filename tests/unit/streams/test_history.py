@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from schemas.bankday import BankCalendar
 from schemas.journal import Tick, Transaction, decode_record, encode_record
-from streams.cli.history import backtest, features
+from streams.cli.backtest import backtest
+from streams.cli.features import features
 from streams.history import Refused, parse_time, read_journal, until
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
