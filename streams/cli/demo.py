@@ -23,10 +23,10 @@ from streams.cli.demo_screen import open_screen
 from streams.cli.exits import CommandError, run
 from streams.embedded import Address, EmbeddedBroker, EmbeddedBrokerError
 from streams.exits import NOT_SO, UNREACHABLE
+from streams.follow import Followed, Follower
 from streams.publish import publish
 from streams.settings import Settings
 from streams.sources.simulate import Plan, Simulation, simulate
-from streams.watch import Seen, Watch
 
 # A made-up customer of the default thirty days has about this many events.
 _EVENTS_A_CUSTOMER = 21.5
@@ -95,25 +95,25 @@ def _rules() -> Path:
 
 async def _demo(settings: Settings, plan: Plan, rate: float, log: Path, keep: bool) -> None:
     await topics.create(settings)
-    simulation, progress, watch = simulate(plan), Progress(), Watch(settings)
+    simulation, progress, follower = simulate(plan), Progress(), Follower(settings)
     with open_screen(plan) as screen, _worker(settings, log) as worker:
         await _ready(worker)
-        following = asyncio.create_task(watch.follow())
+        following = asyncio.create_task(follower.follow())
         sending = asyncio.create_task(_send(settings, simulation, rate, progress))
         stall = Stall()
         try:
-            while not _finished(settings, progress, watch.seen):
-                screen.update(watch.seen, progress.sent)
+            while not _finished(settings, progress, follower.seen):
+                screen.update(follower.seen, progress.sent)
                 await asyncio.wait([following, sending], timeout=0.1)
                 for task in (following, sending):
                     if task.done():
                         task.result()
-                _check(worker, stall, progress.sent, watch.seen.fates().total())
+                _check(worker, stall, progress.sent, follower.seen.fates().total())
         finally:
             following.cancel()
             sending.cancel()
             await asyncio.gather(following, sending, return_exceptions=True)
-        screen.summary(watch.seen, simulation)
+        screen.summary(follower.seen, simulation)
         if keep:
             screen.kept(settings, log)
             with suppress(asyncio.CancelledError):  # Ctrl-C, which is how this ends
@@ -128,7 +128,7 @@ async def _send(settings: Settings, simulation: Simulation, rate: float, progres
     progress.sent = progress.expected = sent.total()
 
 
-def _finished(settings: Settings, progress: Progress, seen: Seen) -> bool:
+def _finished(settings: Settings, progress: Progress, seen: Followed) -> bool:
     """Whether every record sent has a fate and time has ended in every partition of the journal."""
     sources = len(settings.clock_topics) * settings.partitions
     return seen.fates().total() == progress.expected and seen.closed(settings.partitions, sources)

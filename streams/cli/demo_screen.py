@@ -13,10 +13,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from streams.follow import Followed
 from streams.settings import Settings
 from streams.sources.labels import Score, SeenTag, score
 from streams.sources.simulate import Plan, Simulation
-from streams.watch import Seen
 
 _LINES_AT_ONCE = 3
 _LINE_SECONDS = 1.0
@@ -32,7 +32,7 @@ class Screen:
         self._shown_at = 0.0
         click.echo(f"a made-up bank of {plan.customers} customers, {plan.days} days from {plan.start}")
 
-    def update(self, seen: Seen, sent: int) -> None:
+    def update(self, seen: Followed, sent: int) -> None:
         """Show how far it is."""
         if time.monotonic() - self._shown_at < _LINE_SECONDS or not sent:
             return
@@ -44,7 +44,7 @@ class Screen:
     def close(self) -> None:
         """Nothing more will be updated."""
 
-    def summary(self, seen: Seen, simulation: Simulation) -> None:
+    def summary(self, seen: Followed, simulation: Simulation) -> None:
         """Show what came out, and how it compares with what the stories should give."""
         self.close()
         took = time.monotonic() - self._began
@@ -76,7 +76,7 @@ class LiveScreen(Screen):
         self._live = Live(refresh_per_second=8, transient=True)
         self._live.start()
 
-    def update(self, seen: Seen, sent: int) -> None:
+    def update(self, seen: Followed, sent: int) -> None:
         counts = Text(counts_line(seen, sent, time.monotonic() - self._began))
         table = Table("at", "customer", "rule", "change", "level", "measured", title="tags as they come")
         for tag in seen.all_tags[-_ROWS:]:
@@ -97,7 +97,7 @@ def open_screen(plan: Plan) -> Iterator[Screen]:
         screen.close()
 
 
-def counts_line(seen: Seen, sent: int, seconds: float) -> str:
+def counts_line(seen: Followed, sent: int, seconds: float) -> str:
     """How far it is, in one line."""
     fates = ", ".join(f"{count} {fate}" for fate, count in seen.fates().items())
     return f"{seconds:4.0f} s: {sent} sent; {fates}; {seen.tags.total()} tag events"
@@ -113,7 +113,7 @@ def _cells(tag: Mapping[str, Any]) -> tuple[str, ...]:
     return tag["at"][:16], tag["customer_id"], tag["rule"], tag["change"], tag["level"] or "", measured
 
 
-def _tags_table(seen: Seen) -> Table:
+def _tags_table(seen: Followed) -> Table:
     changes = sorted({change for _, change in seen.tags})
     table = Table("rule", *changes, title="tag events")
     for rule in sorted({rule for rule, _ in seen.tags}):
@@ -121,7 +121,7 @@ def _tags_table(seen: Seen) -> Table:
     return table
 
 
-def _fates_table(seen: Seen) -> Table:
+def _fates_table(seen: Followed) -> Table:
     table = Table("fate", "records", title="what became of each record")
     for fate, count in seen.fates().items():
         table.add_row(fate, str(count))
@@ -142,7 +142,7 @@ def _scores_table(scores: list[Score]) -> Table:
     return table
 
 
-def _seen_tags(seen: Seen) -> list[SeenTag]:
+def _seen_tags(seen: Followed) -> list[SeenTag]:
     return [
         SeenTag(tag["customer_id"], tag["rule"], tag["change"], tag["at"], tag["level"]) for tag in seen.all_tags
     ]

@@ -19,9 +19,9 @@ from redis import Redis
 from schemas.deadletters import decode_dead_letter
 from streams.child import free_port
 from streams.clients import offset_ranges, partition_counts, read_topic
+from streams.follow import Follower
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, TAGS
-from streams.watch import Watch
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 
@@ -115,7 +115,7 @@ def _docker() -> bool:
 async def test_a_worker_killed_under_load_comes_back_and_every_record_has_one_fate(deployment: Deployment) -> None:
     settings = deployment.settings
     environment = os.environ | {"TAGGER_BOOTSTRAP": settings.bootstrap}
-    watch = Watch(settings)
+    watch = Follower(settings)
     following = asyncio.create_task(watch.follow())
     sending = await asyncio.create_subprocess_exec(*SIMULATE, env=environment)
     try:
@@ -145,7 +145,7 @@ async def _until(what: str, condition: Callable[[], bool], following: Any, secon
         await asyncio.sleep(0.2)
 
 
-async def _balanced(settings: Settings, watch: Watch, following: Any) -> None:
+async def _balanced(settings: Settings, watch: Follower, following: Any) -> None:
     """Each input partition's records, less begin and end, are applied, duplicate, late or dead letters."""
     counts = await partition_counts(settings, INPUTS)
     places = [TopicPartition(topic, number) for topic in INPUTS for number in range(counts[topic])]

@@ -1,6 +1,6 @@
 """What a pipeline has done so far, as its topics tell it: tags, dead letters, and the fate of every record.
 
-`Watch` follows the output topics from their beginning, read committed, as any outside reader would. It belongs to
+`Follower` reads the output topics from their beginning, read committed, as any outside reader would. It belongs to
 no group and writes nothing, so it may look at a pipeline that others run.
 """
 
@@ -23,7 +23,7 @@ _POLL_MS = 200
 
 
 @dataclass(slots=True)
-class Seen:
+class Followed:
     """What has been read so far.
 
     Attributes:
@@ -60,12 +60,12 @@ class Seen:
         )
 
 
-class Watch:
+class Follower:
     """Follows a deployment's outputs into `seen` for as long as `follow` runs."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.seen = Seen()
+        self.seen = Followed()
         self._take = {
             settings.topic(TAGS): self._tag,
             settings.topic(DEAD_LETTERS): self._dead_letter,

@@ -1,7 +1,7 @@
-"""What a watcher of the output topics concludes."""
+"""What a follower of the output topics concludes."""
 
 from schemas.deadletters import Reason
-from streams.watch import Seen
+from streams.follow import Followed
 from tagger.meta import Fates, Meta, SourceTime
 
 APPLIED, DUPLICATE, LATE = 5, 2, 1
@@ -17,7 +17,7 @@ def meta(*closed: bool) -> Meta:
 
 
 def test_fates_are_summed_over_journal_partitions_and_sources_and_dead_letters_are_one_of_them() -> None:
-    seen = Seen(metas={0: meta(True), 1: meta(True)})
+    seen = Followed(metas={0: meta(True), 1: meta(True)})
     reasons: list[Reason] = ["not_json", "not_json", "no_value"]
     seen.dead_letters.update(reasons)
     assert seen.fates() == {"applied": 12, "duplicate": 4, "late": 2, "dead-letter": 3}
@@ -25,13 +25,13 @@ def test_fates_are_summed_over_journal_partitions_and_sources_and_dead_letters_a
 
 
 def test_time_has_ended_when_every_partition_knows_that_every_source_has() -> None:
-    assert Seen(metas={0: meta(True, True), 1: meta(True, True)}).closed(partitions=2, sources=2)
+    assert Followed(metas={0: meta(True, True), 1: meta(True, True)}).closed(partitions=2, sources=2)
 
 
 def test_time_has_not_ended_while_a_partition_has_not_spoken() -> None:
-    assert not Seen(metas={0: meta(True, True)}).closed(partitions=2, sources=2)
+    assert not Followed(metas={0: meta(True, True)}).closed(partitions=2, sources=2)
 
 
 def test_time_has_not_ended_while_a_source_is_open_or_unheard_of() -> None:
-    assert not Seen(metas={0: meta(True, False)}).closed(partitions=1, sources=2)
-    assert not Seen(metas={0: meta(True)}).closed(partitions=1, sources=2)
+    assert not Followed(metas={0: meta(True, False)}).closed(partitions=1, sources=2)
+    assert not Followed(metas={0: meta(True)}).closed(partitions=1, sources=2)
