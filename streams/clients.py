@@ -24,12 +24,13 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 from streams.settings import Settings
 
 CONNECT_SECONDS = 10.0
-# A hanging transaction ends at its timeout; this is how long past it a reader waits for the stable offset.
-_STABLE_GRACE_SECONDS = 10.0
 # The first group of a new cluster has the broker create a topic; a restarted one loads it.
 _COORDINATOR_SECONDS = 30.0
 _COORDINATOR_RETRY_SECONDS = 0.2
-_POLL_MS = 200
+POLL_MS = 200
+"""How long a reader waits for records before it looks at where it stands."""
+BROKER_GRACE_SECONDS = 10.0
+"""A broker looks for transactions past their timeout once in this long (its default)."""
 # A command holds a partition's fetch in memory, and the largest input record is 16 MiB.
 _READ_BYTES = 4 * 1024 * 1024
 # aiokafka's own
@@ -44,6 +45,11 @@ class UnreachableError(OSError):
 
 class MissingTopicError(Exception):
     """A topic that the deployment needs does not exist."""
+
+
+def transaction_patience(settings: Settings) -> float:
+    """Seconds after which a transaction that still holds the stable offset is not going to end by itself."""
+    return settings.transaction_timeout_ms / 1000 + BROKER_GRACE_SECONDS
 
 
 @asynccontextmanager
@@ -253,13 +259,13 @@ async def read_topic(
 async def _read_until(
     consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int], settings: Settings
 ) -> AsyncIterator[ConsumerRecord]:
-    patience = settings.transaction_timeout_ms / 1000 + _STABLE_GRACE_SECONDS
+    patience = transaction_patience(settings)
     clock = asyncio.get_running_loop().time
     deadline = clock() + patience
     positions = {tp: await consumer.position(tp) for tp in ends}
     while behind := [tp for tp, end in ends.items() if positions[tp] < end]:
         asked_at = clock()
-        for records in (await consumer.getmany(*behind, timeout_ms=_POLL_MS)).values():
+        for records in (await consumer.getmany(*behind, timeout_ms=POLL_MS)).values():
             for record in records:
                 if record.offset < ends[TopicPartition(record.topic, record.partition)]:
                     yield record

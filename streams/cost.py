@@ -68,9 +68,14 @@ def estimate(program: Program) -> list[Estimate]:
     for kind in ALL_SOURCES:
         reach = program.reach[kind]
         features = len({feature.key for feature in program.features.values() if feature.source == kind})
-        rules = len(reach.touched(reach.changeable | _CHANGED_BY.get(kind, 0)))
+        rules = len(reach.touched(changeable(program, kind)))
         estimates.append(Estimate(kind, features, rules, BASE_US + UPDATE_US * features + RULE_US * rules))
     return estimates
+
+
+def changeable(program: Program, kind: str) -> int:
+    """The bits that any event of a kind may change."""
+    return program.reach[kind].changeable | _CHANGED_BY.get(kind, 0)
 
 
 def measure(rulebook: Rulebook, settings: Settings) -> Measured:

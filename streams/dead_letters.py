@@ -22,7 +22,7 @@ from aiokafka import TopicPartition
 
 from schemas.deadletters import BadRecord, DeadLetter, decode_dead_letter
 from schemas.decode import Decoder
-from streams.clients import offset_ranges, open_reader, partition_counts, read_topic
+from streams.clients import POLL_MS, offset_ranges, open_reader, partition_counts, read_topic
 from streams.settings import Settings
 from streams.sources.jsonl import customer_key
 from streams.topics import DEAD_LETTERS, INPUTS
@@ -179,7 +179,7 @@ async def _origins(settings: Settings, since_ms: int) -> dict[str, str]:
             position, end = (ranges[tp][1] if at is None else at.offset), (await consumer.end_offsets([tp]))[tp]
             consumer.seek(tp, position)
             while position < end:
-                for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, []):
+                for record in (await consumer.getmany(tp, timeout_ms=POLL_MS)).get(tp, []):
                     for name, text in record.headers:
                         if name == REPLAYED_HEADER:
                             found[f"{topics[tp.topic]}-{tp.partition}@{record.offset}"] = text.decode()

@@ -14,12 +14,10 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from schemas.deadletters import decode_dead_letter
-from streams.clients import open_reader, partition_counts
+from streams.clients import POLL_MS, open_reader, partition_counts
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, DEAD_LETTERS, TAGS
 from tagger.meta import META_KEY, Meta, decode_meta
-
-_POLL_MS = 200
 
 
 @dataclass(slots=True)
@@ -86,7 +84,7 @@ class Follower:
             for place in places:
                 reader.seek(place, 0)
             while True:
-                for records in (await reader.getmany(timeout_ms=_POLL_MS)).values():
+                for records in (await reader.getmany(timeout_ms=POLL_MS)).values():
                     for record in records:
                         self._take[record.topic](record)
                 await asyncio.sleep(0)

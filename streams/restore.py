@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import ConsumerRecord
 
 from streams import failpoints, vitals
-from streams.clients import offset_ranges, open_reader
+from streams.clients import POLL_MS, offset_ranges, open_reader, transaction_patience
 from streams.partitioner import name_of
 from streams.settings import Settings
 from tagger import meta as meta_record
@@ -30,9 +30,6 @@ META_KEY = meta_record.META_KEY.encode()
 
 _FETCH_BYTES = 8 * 1024 * 1024
 _RECORDS_A_TURN = 20_000
-_POLL_MS = 200
-_BROKER_GRACE_SECONDS = 10.0
-"""A broker looks for transactions past their timeout once in this long (its default)."""
 
 
 class HangingTransactionError(Exception):
@@ -97,12 +94,12 @@ async def restore(settings: Settings, changelog: TopicPartition) -> Restored:
 async def _read(
     consumer: AIOKafkaConsumer, tp: TopicPartition, end: int, settings: Settings, restored: Restored
 ) -> None:
-    patience = settings.transaction_timeout_ms / 1000 + _BROKER_GRACE_SECONDS
+    patience = transaction_patience(settings)
     position = await consumer.position(tp)
     moved_at = time.monotonic()
     while position < end:
         asked_at = time.monotonic()
-        fetched = await consumer.getmany(tp, timeout_ms=_POLL_MS, max_records=_RECORDS_A_TURN)
+        fetched = await consumer.getmany(tp, timeout_ms=POLL_MS, max_records=_RECORDS_A_TURN)
         restored.apply(fetched.get(tp, []))
         vitals.current().steps += 1
         if failpoints.armed:

@@ -15,8 +15,8 @@ from textwrap import wrap
 from typing import Any
 
 from schemas.bankday import BankCalendar
+from streams.cost import changeable
 from tagger.expr.compile import Expression
-from tagger.features.bits import BALANCES, PROFILE
 from tagger.guards import compile_look
 from tagger.kinds.contract import Rule
 from tagger.kinds.signal import SignalRule
@@ -55,10 +55,8 @@ def _lines(rulebook: Rulebook, calendar: BankCalendar) -> Iterator[str]:
 
 
 def _event(program: Program, source: str) -> Iterator[str]:
-    reach = program.reach[source]
     updated = [name for name, feature in program.features.items() if feature.source == source]
-    changed = _changeable(program, source)
-    rules = reach.touched(changed)
+    rules = program.reach[source].touched(changeable(program, source))
     yield f"\n# --- {source}: updates {', '.join(updated) or 'no feature'}"
     yield f"# may concern {len(rules)} of {len(program.rules)} rules"
     if source not in _GUARDED:
@@ -71,11 +69,6 @@ def _event(program: Program, source: str) -> Iterator[str]:
         return
     yield from laid_out(code)
     yield from _legend(code, look)
-
-
-def _changeable(program: Program, source: str) -> int:
-    """The bits that any event of a kind may change."""
-    return program.reach[source].changeable | {"transactions": BALANCES, "profiles": PROFILE}.get(source, 0)
 
 
 def laid_out(code: str) -> Iterator[str]:

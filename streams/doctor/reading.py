@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
-from streams.clients import UnreachableError, offset_ranges, open_reader
+from streams.clients import POLL_MS, UnreachableError, offset_ranges, open_reader, transaction_patience
 from streams.partitioner import name_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS
 from tagger.meta import META_KEY, Meta, decode_meta
 from tagger.state import VersionError
 
-_POLL_MS = 200
 _ASK_SECONDS = 0.1
-_GRACE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ async def stable_ranges(settings: Settings, tps: Iterable[TopicPartition]) -> di
     wanted = list(tps)
     ranges = await offset_ranges(settings, wanted)
     clock = asyncio.get_running_loop().time
-    deadline = clock() + settings.transaction_timeout_ms / 1000 + _GRACE_SECONDS
+    deadline = clock() + transaction_patience(settings)
     async with open_reader(settings, "tell the ends of partitions") as consumer:
         consumer.assign(wanted)
         while True:
@@ -85,14 +83,14 @@ async def read_range(settings: Settings, tp: TopicPartition, within: Range) -> A
     if within.start >= within.end:
         return
     clock = asyncio.get_running_loop().time
-    patience = settings.transaction_timeout_ms / 1000 + _GRACE_SECONDS
+    patience = transaction_patience(settings)
     async with open_reader(settings, f"read {name_of(tp)}") as consumer:
         consumer.assign([tp])
         consumer.seek(tp, within.start)
         position, moved_at = within.start, clock()
         while position < within.end:
             asked_at = clock()
-            fetched = await consumer.getmany(tp, timeout_ms=_POLL_MS)
+            fetched = await consumer.getmany(tp, timeout_ms=POLL_MS)
             yield [record for record in fetched.get(tp, []) if record.offset < within.end]
             before, position = position, await consumer.position(tp)
             if position > before:

@@ -90,7 +90,7 @@ async def test_restore_takes_the_last_committed_value_of_each_key(deployment: De
 async def test_restore_names_the_transaction_that_hangs(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.restore._BROKER_GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("streams.clients.BROKER_GRACE_SECONDS", 0.5)
     patient = deployment.settings.model_copy(update={"transaction_timeout_ms": 60_000})
     hasty = deployment.settings.model_copy(update={"transaction_timeout_ms": 1000})
     changelog = TopicPartition(deployment.settings.topic(CUSTOMERS), 0)
