@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from schemas.rulepack import Pack, SettingValue, nearest
 from tagger.expr.errors import ExpressionError
-from tagger.packcheck import Path, Problem
+from tagger.packerrors import Problem
+from tagger.yamltree import Path
 
 Overrides = Mapping[str, Mapping[str, SettingValue]]
 

@@ -4,7 +4,6 @@ Every check yields problems and goes on, so that an analyst mends a pack in one 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from schemas.rulepack import (
@@ -34,19 +33,9 @@ from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.fields import record_scope
 from tagger.expr.parse import referenced_names
 from tagger.expr.scope import Scope, Type
+from tagger.packerrors import Problem
 from tagger.packnames import RESERVED, NameTable, record_field
-
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something wrong at a path of a pack: in the value there, or in its key."""
-
-    path: Path
-    error: ExpressionError
-    in_key: bool = False
-
+from tagger.yamltree import Path
 
 Problems = Iterator[Problem]
 
@@ -63,8 +52,8 @@ def check_pack(pack: Pack, table: NameTable) -> Problems:
         yield from _check_case(("cases", index), pack, case, table)
 
 
-def find_cycles(table: NameTable) -> Iterator[tuple[str, Path, ExpressionError]]:
-    """Features and rules that depend on themselves: pack, path and error, each cycle once."""
+def find_cycles(table: NameTable) -> Iterator[tuple[str, Problem]]:
+    """Features and rules that depend on themselves, each cycle once, with the pack it is told of."""
     edges = _dependencies(table)
     done: set[str] = set()
     for start in edges:
@@ -81,7 +70,8 @@ def find_cycles(table: NameTable) -> Iterator[tuple[str, Path, ExpressionError]]
                 stack.pop()
             elif child in trail:
                 cycle = [*trail[trail.index(child) :], child]
-                yield (*_home(child, table), ExpressionError(f"depends on itself: {' → '.join(cycle)}"))
+                pack, path = _home(child, table)
+                yield pack, Problem(path, ExpressionError(f"depends on itself: {' → '.join(cycle)}"))
                 done.add(child)
             else:
                 stack.append((child, iter(edges[child])))

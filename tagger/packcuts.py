@@ -17,13 +17,12 @@ from schemas.rulepack import (
     nearest,
 )
 from tagger.expr.errors import ExpressionError
+from tagger.packerrors import Problem
+from tagger.yamltree import Path
 
-Path = tuple[str | int, ...]
-Misplaced = tuple[Path, ExpressionError]
 
-
-def resolve_cuts(pack: Pack) -> tuple[Pack, list[Misplaced]]:
-    """A pack whose rules hold numbers only, and what is wrong with the names or the order, by path."""
+def resolve_cuts(pack: Pack) -> tuple[Pack, list[Problem]]:
+    """A pack whose rules hold numbers only, and what is wrong with the names or the order."""
     resolver = _Resolver(pack)
     rules = {name: resolver.rule(("rules", name), rule) for name, rule in pack.rules.items()}
     return pack.model_copy(update={"rules": rules}), resolver.problems
@@ -59,7 +58,7 @@ def _values(held: Any) -> Iterable[Any]:
 class _Resolver:
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
-        self.problems: list[Misplaced] = []
+        self.problems: list[Problem] = []
 
     def rule(self, path: Path, rule: RuleModel) -> RuleModel:
         update: dict[str, Any] = {}
@@ -87,7 +86,8 @@ class _Resolver:
         if len(bins) == len(part.bins):
             self._check_order((*path, "bins"), list(bins))
         else:
-            self.problems.append(((*path, "bins"), ExpressionError("two bins begin alike", 0, "bins that ascend")))
+            error = ExpressionError("two bins begin alike", 0, "bins that ascend")
+            self.problems.append(Problem((*path, "bins"), error))
         return part.model_copy(update={"bins": bins, "weight": self._number((*path, "weight"), part.weight)})
 
     def _axis(self, path: Path, axis: MatrixAxis) -> MatrixAxis:
@@ -99,7 +99,7 @@ class _Resolver:
         for low, high in pairwise(cuts):
             if high <= low:
                 error = ExpressionError(f"{high:f} follows {low:f}", 0, "numbers that ascend")
-                self.problems.append((path, error))
+                self.problems.append(Problem(path, error))
 
     def _number(self, path: Path, value: Decimal | str) -> Decimal:
         if isinstance(value, Decimal):
@@ -108,7 +108,7 @@ class _Resolver:
         found = self._pack.settings.get(first)
         number = found.get(part) if isinstance(found, Mapping) else found if not part else None
         if number is None:
-            self.problems.append((path, self._unknown(value)))
+            self.problems.append(Problem(path, self._unknown(value)))
             # Apart from every other number, so that nothing else is wrong because of it.
             return Decimal(10**18 + len(self.problems))
         return number

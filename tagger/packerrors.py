@@ -8,7 +8,17 @@ from pydantic_core import ErrorDetails
 
 from schemas.packmodel import PackModel
 from schemas.rulepack import GIVEN_MODELS, GivenTick, model_at, nearest
-from tagger.yamltree import Place, Tree
+from tagger.expr.errors import ExpressionError
+from tagger.yamltree import Path, Place, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong at a path of a file: in the value there, or in its key."""
+
+    path: Path
+    error: ExpressionError
+    in_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +56,22 @@ class RulebookError(ValueError):
         super().__init__("\n".join(str(error) for error in self.errors))
 
 
+def placed(file: str, tree: Tree, problem: Problem) -> PackError:
+    """A problem at its line and column, inside an expression where one is to blame."""
+    error = problem.error
+    node, place = tree.find(problem.path)
+    if isinstance(node.value, str) and not problem.in_key and tree.leads_to(problem.path):
+        place = node.place
+        if node.inset is not None:
+            place = Place(place.line, place.column + node.inset + error.column)
+    return _at(file, place, error.message, error.expected, error.nearest)
+
+
 def shape_error(
     file: str,
     tree: Tree,
     detail: ErrorDetails,
-    model_of: Callable[[tuple[int | str, ...]], type[PackModel]] = model_at,
+    model_of: Callable[[Path], type[PackModel]] = model_at,
 ) -> PackError:
     """What a model says of a pack's shape, in words and at its place."""
     path = tuple(detail["loc"])

@@ -1,43 +1,34 @@
-"""Packs → a rulebook: every pack read, every expression checked, every error of every pack at once.
+"""Packs → a rulebook: every pack read, every expression checked, every error of every pack at once."""
 
-The digest covers what decides: settings, features and rules with their order, all packs together, and the contact
-policy where there is one. Titles, sources, cases, comments and file names are left out, so that a better-worded
-pack is the same rulebook; the version is left out too, so that it names a state of the rules without being one.
-"""
-
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
-from decimal import Decimal
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from schemas.manifest import Manifest
 from schemas.packmodel import PackModel
-from schemas.packscalars import Window
 from schemas.policy import Policy, policy_model_at
 from schemas.rulepack import Pack, RuleModel, nearest
+from tagger.digest import digest_of
 from tagger.expr.errors import ExpressionError
 from tagger.overrides import override, unknown_packs
-from tagger.packcheck import Problem, check_pack, find_cycles
+from tagger.packcheck import check_pack, find_cycles
 from tagger.packcuts import resolve_cuts
-from tagger.packerrors import PackError, RulebookError, shape_error
+from tagger.packerrors import PackError, Problem, RulebookError, placed, shape_error
 from tagger.packnames import NameTable
-from tagger.wrongshapes import UNREADABLE, Loc, check_wrong_entries, remaining
-from tagger.yamltree import Place, Tree, YamlProblem, read_tree
+from tagger.wrongshapes import UNREADABLE, check_wrong_entries, remaining
+from tagger.yamltree import Path, Tree, YamlProblem, read_tree
 
 __all__ = ["PackError", "Rulebook", "RulebookError", "read_rulebook"]
 MANIFEST = "rulebook.yaml"
 POLICY = "policy.yaml"
 MAX_FILES = 200
 _NO_MANIFEST = Manifest(version="0")
-_LEFT_OUT_OF_DIGEST = ("title", "source", "cases")
+_Model = TypeVar("_Model", bound=PackModel)
 
 
 @dataclass(frozen=True)
@@ -111,7 +102,7 @@ def read_rulebook(files: Mapping[str, str]) -> Rulebook:
     if reader.errors:
         raise RulebookError(reader.errors)
     return Rulebook(
-        reader.manifest.version, _digest(packs, reader.policy), packs, dict(files), reader.trees, reader.policy
+        reader.manifest.version, digest_of(packs, reader.policy), packs, dict(files), reader.trees, reader.policy
     )
 
 
@@ -127,7 +118,7 @@ class _Reader:
         self._files: dict[str, str] = {}
         self._broken: set[str] = {UNREADABLE}
         self._unread: set[str] = set()
-        self._wrong: dict[str, tuple[Mapping[str, Any], list[Loc]]] = {}
+        self._wrong: dict[str, tuple[Mapping[str, Any], list[Path]]] = {}
 
     def _tree(self, file: str, text: str) -> Tree | None:
         tree = read_tree(text)
@@ -138,34 +129,36 @@ class _Reader:
         return None if isinstance(tree, YamlProblem) else tree
 
     def read_manifest(self, file: str, text: str) -> None:
-        tree = self._tree(file, text)
-        if tree is None:
-            return
-        if self._manifest_at is not None:
-            message = f"{self._manifest_at[0]} holds the version too"
-            self.errors.append(PackError(file, tree.place.line, tree.place.column, message, "one rulebook.yaml"))
-            return
-        self._manifest_at = (file, tree)
-        try:
-            self.manifest = Manifest.model_validate(tree.plain())
-        except ValidationError as error:
-            details = error.errors(include_url=False)
-            self.errors += [shape_error(file, tree, detail, lambda path: Manifest) for detail in details]
+        tree = self._only(file, text, self._manifest_at, "the version", "one rulebook.yaml")
+        if tree is not None:
+            self._manifest_at = (file, tree)
+            manifest = self._validated(file, tree, Manifest, lambda path: Manifest)
+            self.manifest = self.manifest if manifest is None else manifest
 
     def read_policy(self, file: str, text: str) -> None:
+        tree = self._only(file, text, self._policy_at, "the contact policy", "one policy")
+        if tree is not None:
+            self._policy_at = (file, tree)
+            self.policy = self._validated(file, tree, Policy, policy_model_at)
+
+    def _only(self, file: str, text: str, first: tuple[str, Tree] | None, what: str, expected: str) -> Tree | None:
+        """The tree of a file of which there may be one."""
         tree = self._tree(file, text)
-        if tree is None:
-            return
-        if self._policy_at is not None:
-            message = f"{self._policy_at[0]} holds the contact policy too"
-            self.errors.append(PackError(file, tree.place.line, tree.place.column, message, "one policy"))
-            return
-        self._policy_at = (file, tree)
+        if tree is None or first is None:
+            return tree
+        message = f"{first[0]} holds {what} too"
+        self.errors.append(PackError(file, tree.place.line, tree.place.column, message, expected))
+        return None
+
+    def _validated(
+        self, file: str, tree: Tree, model: type[_Model], model_of: Callable[[Path], type[PackModel]]
+    ) -> _Model | None:
         try:
-            self.policy = Policy.model_validate(tree.plain())
+            return model.model_validate(tree.plain())
         except ValidationError as error:
             details = error.errors(include_url=False)
-            self.errors += [shape_error(file, tree, detail, policy_model_at) for detail in details]
+            self.errors += [shape_error(file, tree, detail, model_of) for detail in details]
+            return None
 
     def read_pack(self, file: str, text: str) -> None:
         tree = self._tree(file, text)
@@ -190,7 +183,7 @@ class _Reader:
         self._files[pack.pack] = file
         self._wrong[pack.pack] = raw, locs
 
-    def _note_broken(self, raw: Mapping[str, Any], locs: list[Loc], pack: Pack | None) -> None:
+    def _note_broken(self, raw: Mapping[str, Any], locs: list[Path], pack: Pack | None) -> None:
         """Names that are meant and cannot be read, so that nobody is told that they do not exist."""
         name = raw.get("pack") if pack is None else pack.pack
         for section, *rest in locs:
@@ -202,7 +195,7 @@ class _Reader:
             self._unread.add(str(name))
             self._broken |= {str(rule) for rule in raw.get("rules") or () if isinstance(raw.get("rules"), dict)}
 
-    def _validate(self, file: str, tree: Tree, raw: dict[str, Any]) -> tuple[Pack | None, list[Loc]]:
+    def _validate(self, file: str, tree: Tree, raw: dict[str, Any]) -> tuple[Pack | None, list[Path]]:
         """The pack, or what is left of it without what is wrong, and where that is."""
         try:
             return Pack.model_validate(raw), []
@@ -228,7 +221,7 @@ class _Reader:
                 continue
             self._packs[name], found = override(self._packs[name], given[name], {str(loc[0]) for loc in wrong})
             problems += found
-        self.errors += [_placed(file, tree, problem) for problem in problems]
+        self.errors += [placed(file, tree, problem) for problem in problems]
 
     def check(self) -> tuple[Pack, ...]:
         """The packs by name, all that is wrong with them being noted."""
@@ -237,12 +230,12 @@ class _Reader:
         packs: dict[str, Pack] = {}
         for name in sorted(self._packs):
             packs[name], problems = resolve_cuts(self._packs[name])
-            self.errors += [self._placed(name, Problem(path, error)) for path, error in problems]
+            self.errors += [self._placed(name, problem) for problem in problems]
         table = NameTable(packs, frozenset(self._broken))
         for name, checked in packs.items():
             found = [*check_pack(checked, table), *check_wrong_entries(*self._wrong[name], checked, table)]
             self.errors += [self._placed(name, problem) for problem in found]
-        self.errors += [self._placed(name, Problem(path, error)) for name, path, error in find_cycles(table)]
+        self.errors += [self._placed(name, problem) for name, problem in find_cycles(table)]
         self._check_policy()
         return tuple(packs.values())
 
@@ -270,17 +263,7 @@ class _Reader:
 
     def _placed(self, pack: str, problem: Problem) -> PackError:
         file = self._files[pack]
-        return _placed(file, self.trees[file], problem)
-
-
-def _placed(file: str, tree: Tree, problem: Problem) -> PackError:
-    error = problem.error
-    node, place = tree.find(problem.path)
-    if isinstance(node.value, str) and not problem.in_key and tree.leads_to(problem.path):
-        place = node.place
-        if node.inset is not None:
-            place = Place(place.line, place.column + node.inset + error.column)
-    return PackError(file, place.line, place.column, error.message, error.expected, error.nearest)
+        return placed(file, self.trees[file], problem)
 
 
 def families(pack: Pack) -> Iterator[str]:
@@ -289,39 +272,3 @@ def families(pack: Pack) -> Iterator[str]:
         for offer in (rule.offer, *getattr(rule, "offers", {}).values()):
             if offer is not None:
                 yield offer.family
-
-
-def _digest(packs: Iterable[Pack], policy: Policy | None) -> str:
-    # Without a policy as before there were any, so that digests stay what they were.
-    deciding = [*packs, *([] if policy is None else [policy])]
-    canonical = json.dumps([_canonical(one) for one in deciding], ensure_ascii=False, separators=(",", ":"))
-    return blake2b(canonical.encode(), digest_size=8).hexdigest()
-
-
-def _said(model: PackModel) -> Iterator[tuple[str, Any]]:
-    """What a model says and is no default, so that a field added to the language changes no digest."""
-    for name, info in type(model).model_fields.items():
-        value = getattr(model, name)
-        # A `source` that tells where a pack comes from decides nothing; that of a feature does.
-        if isinstance(model, Pack | RuleModel | Policy) and name in _LEFT_OUT_OF_DIGEST:
-            continue
-        if info.is_required() or value != info.get_default(call_default_factory=True):
-            yield info.alias or name, value
-
-
-def _canonical(value: Any) -> Any:
-    match value:
-        case PackModel():
-            return {alias: _canonical(item) for alias, item in sorted(_said(value), key=lambda said: said[0])}
-        case Window():
-            return value.text
-        case Mapping():
-            return {str(_canonical(key)): _canonical(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_canonical(item) for item in value]
-        case Decimal():
-            return format(value.normalize(), "f")
-        case datetime() | time():
-            return value.isoformat()
-        case _:
-            return value

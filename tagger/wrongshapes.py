@@ -22,7 +22,6 @@ from schemas.rulepack import (
 )
 from tagger.expr.fields import FIELDS, LIST_FIELDS, record_scope
 from tagger.packcheck import (
-    Path,
     Problems,
     attempt,
     check_condition,
@@ -31,15 +30,15 @@ from tagger.packcheck import (
     feature_attempts,
 )
 from tagger.packnames import NameTable
+from tagger.yamltree import Path
 
-Loc = tuple[int | str, ...]
 # No rule has this name; whatever is said of it has been told where its shape is wrong.
 UNREADABLE = "a-rule-that-cannot-be-read"
 _TICK = {"at": "2000-01-01 00:00"}
 _TAGS = {feature_tag(model): model for model in (*FEATURE_MODELS.values(), *LIST_MODELS.values())}
 
 
-def remaining(raw: Mapping[str, Any], locs: Iterable[Loc], name: str) -> dict[str, Any]:
+def remaining(raw: Mapping[str, Any], locs: Iterable[Path], name: str) -> dict[str, Any]:
     """A pack's text without what is wrong in it.
 
     Args:
@@ -47,7 +46,7 @@ def remaining(raw: Mapping[str, Any], locs: Iterable[Loc], name: str) -> dict[st
         name: of a pack whose own cannot be read.
     """
     kept = dict(raw)
-    wrong: dict[int | str, list[Loc]] = {}
+    wrong: dict[int | str, list[Path]] = {}
     for section, *rest in locs:
         wrong.setdefault(section, []).append(tuple(rest))
     for section, places in wrong.items():
@@ -74,7 +73,7 @@ def _numbers(setting: Any) -> Any:
     return dict.fromkeys(setting, "1") if isinstance(setting, dict) else "1"
 
 
-def _case(raw: Any, places: list[Loc]) -> Any:
+def _case(raw: Any, places: list[Path]) -> Any:
     """A case whose wrong lines say nothing, and whose other lines keep their numbers."""
     if not places:
         return raw
@@ -109,13 +108,13 @@ def _expectation(raw: Any, wrong: list[int | str]) -> Any:
     return kept
 
 
-def check_wrong_entries(raw: Mapping[str, Any], locs: Iterable[Loc], pack: Pack, table: NameTable) -> Problems:
+def check_wrong_entries(raw: Mapping[str, Any], locs: Iterable[Path], pack: Pack, table: NameTable) -> Problems:
     """What is wrong with the expressions of the features and rules whose shape is wrong.
 
     Args:
         pack: what is left of it, for its settings and names.
     """
-    wrong: dict[tuple[str, str], list[Loc]] = {}
+    wrong: dict[tuple[str, str], list[Path]] = {}
     for loc in locs:
         if len(loc) > 1 and loc[0] in {"features", "rules"}:
             wrong.setdefault((str(loc[0]), str(loc[1])), []).append(loc[2:])
@@ -133,7 +132,9 @@ def check_wrong_entries(raw: Mapping[str, Any], locs: Iterable[Loc], pack: Pack,
                 yield problem
 
 
-def _check_feature(path: Path, entry: dict[str, Any], places: list[Loc], pack: Pack, table: NameTable) -> Problems:
+def _check_feature(
+    path: Path, entry: dict[str, Any], places: list[Path], pack: Pack, table: NameTable
+) -> Problems:
     model = next((_TAGS[str(place[0])] for place in places if place and str(place[0]) in _TAGS), None)
     if model is None:
         return

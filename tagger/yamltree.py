@@ -20,6 +20,10 @@ MAX_DEPTH = 12
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+Path = tuple[str | int, ...]
+"""From a document's root: keys of mappings and positions in lists."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where something stands, from 1."""
@@ -61,7 +65,7 @@ class Tree:
             return {key: item.plain() for key, item in self.value.items()}
         return [item.plain() for item in self.value] if isinstance(self.value, list) else self.value
 
-    def find(self, path: tuple[str | int, ...]) -> tuple["Tree", Place]:
+    def find(self, path: Path) -> tuple["Tree", Place]:
         """The node a path leads to, as far as it exists, and the place to show for it.
 
         Steps that lead nowhere are passed over: a validator's path holds steps of its own.
@@ -76,7 +80,7 @@ class Tree:
                 place = node.place
         return node, place
 
-    def leads_to(self, path: tuple[str | int, ...]) -> bool:
+    def leads_to(self, path: Path) -> bool:
         """Whether the last step of a path leads to a value of its own."""
         parent, _ = self.find(path[:-1])
         if isinstance(parent.value, dict):
