@@ -14,6 +14,7 @@ from schemas import events, journal_models, outputs, topics
 from schemas.examples import INPUT_EXAMPLES, TAG_EXAMPLE, dead_letter_example, journal_examples
 from schemas.journal import encode_record
 from schemas.pack_schema import (
+    DIALECT,
     MANIFEST_SCHEMA_FILE,
     PACK_SCHEMA_FILE,
     POLICY_SCHEMA_FILE,
@@ -24,7 +25,6 @@ from schemas.pack_schema import (
 from schemas.scalars import CUSTOMER_ID_PATTERN
 
 ASYNCAPI_FILE = "asyncapi.json"
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def _schema_file(channel: Channel) -> str:
 def _json_schema(channel: Channel) -> dict[str, Any]:
     assert channel.model is not None
     schema = channel.model.model_json_schema(mode="validation")
-    return {"$schema": _DIALECT, "$id": _schema_file(channel), **schema, "examples": examples_of(channel.name)}
+    return {"$schema": DIALECT, "$id": _schema_file(channel), **schema, "examples": examples_of(channel.name)}
 
 
 def _asyncapi(version: str) -> dict[str, Any]:

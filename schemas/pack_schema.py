@@ -13,23 +13,23 @@ from schemas.rulepack import Pack
 PACK_SCHEMA_FILE = "rulepack.schema.json"
 POLICY_SCHEMA_FILE = "policy.schema.json"
 MANIFEST_SCHEMA_FILE = "rulebook.schema.json"
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def pack_schema() -> dict[str, Any]:
     """The schema of one YAML file under `rules/`, its scalars as an editor reads them."""
     schema = Pack.model_json_schema(mode="validation")
-    return {"$schema": _DIALECT, "$id": PACK_SCHEMA_FILE, **_loosened(schema)}
+    return {"$schema": DIALECT, "$id": PACK_SCHEMA_FILE, **_loosened(schema)}
 
 
 def policy_schema() -> dict[str, Any]:
     """The schema of `rules/policy.yaml`."""
-    return {"$schema": _DIALECT, "$id": POLICY_SCHEMA_FILE, **Policy.model_json_schema(mode="validation")}
+    return {"$schema": DIALECT, "$id": POLICY_SCHEMA_FILE, **Policy.model_json_schema(mode="validation")}
 
 
 def manifest_schema() -> dict[str, Any]:
     """The schema of `rules/rulebook.yaml`."""
-    return {"$schema": _DIALECT, "$id": MANIFEST_SCHEMA_FILE, **Manifest.model_json_schema(mode="validation")}
+    return {"$schema": DIALECT, "$id": MANIFEST_SCHEMA_FILE, **Manifest.model_json_schema(mode="validation")}
 
 
 def _loosened(value: Any) -> Any:

@@ -18,7 +18,7 @@ MIN_DAY = date(1800, 1, 1).toordinal()
 # Leaves room for calendar arithmetic: the day, month or year after it still is a date.
 MAX_DAY = date(2999, 12, 31).toordinal()
 MAX_AMOUNT_FEN = 10**11 * FEN_PER_YUAN
-# Balances and yearly sums; with any rate the settings allow, what comes of them is checked again (`to_cny`).
+# Balances and yearly sums; with any rate the settings allow, what comes of them is checked again (`Rates.to_fen`).
 MAX_MONEY_FEN = 10**15 * FEN_PER_YUAN
 
 INSTANT_PATTERN = (

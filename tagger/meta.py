@@ -44,23 +44,26 @@ class FeatureStart(msgspec.Struct, array_like=True):
 
 
 class Meta(msgspec.Struct, kw_only=True):
-    """Attributes:
-    next_offset: the journal offset to go on at.
-    clock_ms: the partition's clock C; None until every source has ticked. Never falls.
-    sources: times by `topic-partition`.
-    fates: by input partition.
-    control: ticks, activations and pauses folded.
-    rulebook: digest in force, "" for none.
-    activations: how many have taken effect.
-    waiting: activations whose time has not come, in journal order.
-    features: which activation brought each feature in force, by the hash of its definition.
-    upgrading_from: digest of the rulebook being replaced, while customers are re-evaluated; None when done.
-    upgraded_to: the last customer re-evaluated, in order of ids.
-    recorded: time follows recorded events, so that no tag may be pushed.
-    paused: rules of which nothing may be pushed, in the order in which they were paused.
-    resuming: the rule whose held tags are being let go, customer by customer up to `resumed_to`; None when done.
-    unswept: the time up to which all deadlines are evaluated, then the times of the ticks since (`tagger.sweep`);
-        empty when no tick has left any.
+    """Where one journal partition stands.
+
+    Attributes:
+        next_offset: the journal offset to go on at.
+        clock_ms: the partition's clock C; None until every source has ticked. Never falls.
+        sources: times by `topic-partition`.
+        fates: by input partition.
+        control: ticks, activations and pauses folded.
+        rulebook: digest in force, "" for none.
+        activations: how many have taken effect.
+        waiting: activations whose time has not come, in journal order.
+        features: which activation brought each feature in force, by the hash of its definition.
+        upgrading_from: digest of the rulebook being replaced, while customers are re-evaluated; None when done.
+        upgraded_to: the last customer re-evaluated, in order of ids.
+        recorded: time follows recorded events, so that no tag may be pushed.
+        paused: rules of which nothing may be pushed, in the order in which they were paused.
+        resuming: the rule whose held tags are being let go, customer by customer up to `resumed_to`; None when
+            done.
+        unswept: the time up to which all deadlines are evaluated, then the times of the ticks since
+            (`tagger.sweep`); empty when no tick has left any.
     """
 
     version: int = META_VERSION

@@ -37,6 +37,7 @@ from schemas.rulepack import (
 from tagger.features.next_date import MAX_KEPT_DATES
 from tagger.features.sliding import MAX_KEPT_EVENTS
 from tagger.features.summary import MAX_RECENT_DAYS
+from tagger.policy.terms import family_name
 from tagger.rulebook import Rulebook, families
 from tagger.state import MAX_WATCHES
 
@@ -78,7 +79,7 @@ def _policy_bytes(rulebook: Rulebook) -> int:
     held = sum(len(name) + 2 + _TIME for name in names)
     limited = 0
     if policy.caps is not None:
-        offered = {f"family/{family}" for pack in rulebook.packs for family in families(pack)}
+        offered = {family_name(family) for pack in rulebook.packs for family in families(pack)}
         limited = sum(len(name) + 2 + 2 * _DAY for name in (*CHANNELS, *offered))
     needs = {rule.need for _, rule in rulebook.rules.values() if rule.need is not None}
     longest = max(map(len, names), default=0)
