@@ -24,9 +24,6 @@ class Moment(msgspec.Struct, gc=False):
     today: int
 
 
-Update = Callable[[CustomerState, CustomerEvent, int, Moment], bool]
-
-
 class Feature(Protocol):
     """One measured value of a customer."""
 

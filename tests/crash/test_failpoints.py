@@ -17,8 +17,6 @@ from streams import failpoints
 from streams.failpoints import REGISTRY, FailPointError
 
 STREAMS = Path(failpoints.__file__).parent
-WIPED = {"project.after-clear"}
-FENCED = {"ownership.before-rejoin"}
 
 
 def places_in_code() -> list[str]:

@@ -15,7 +15,6 @@ from schemas import packfeatures as pack
 from schemas.journal import Transaction
 
 KEPT = 64
-NOTHING: tuple[None, ...] = (None, None, None)
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
