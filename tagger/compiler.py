@@ -22,7 +22,7 @@ from tagger.kinds.approvals import ApprovedRule
 from tagger.kinds.contract import EventPattern, Measure, Rule, RuleTerms
 from tagger.kinds.grades import GradedRule
 from tagger.kinds.signal import SignalRule
-from tagger.packcheck import rule_expressions
+from tagger.packs.check import rule_expressions
 from tagger.printing import Print, printer
 
 

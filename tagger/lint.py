@@ -32,8 +32,8 @@ from tagger.expr.explain import walk
 from tagger.expr.fields import PROFILE_FIELDS
 from tagger.expr.nodes import Compare, Node, children
 from tagger.expr.parse import referenced_names
-from tagger.packcheck import rule_expressions
-from tagger.packcuts import written_numbers
+from tagger.packs.check import rule_expressions
+from tagger.packs.cuts import written_numbers
 from tagger.rulebook import PackError, Rulebook
 from tagger.unreachable import unreachable_levels, unreachable_rules
 

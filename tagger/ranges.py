@@ -26,7 +26,7 @@ from schemas.rulepack import (
 from tagger.expr.nodes import Node, Read, Today
 from tagger.expr.scope import Type
 from tagger.features.sliding import MAX_KEPT_EVENTS
-from tagger.packnames import RETAINED
+from tagger.packs.names import RETAINED
 
 
 @dataclass(frozen=True)

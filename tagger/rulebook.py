@@ -13,15 +13,15 @@ from schemas.manifest import Manifest
 from schemas.packmodel import PackModel
 from schemas.policy import Policy, policy_model_at
 from schemas.rulepack import Pack, RuleModel, nearest
-from tagger.digest import digest_of
 from tagger.expr.errors import ExpressionError
-from tagger.overrides import override, unknown_packs
-from tagger.packcheck import check_pack, find_cycles
-from tagger.packcuts import resolve_cuts
-from tagger.packerrors import PackError, Problem, RulebookError, placed, shape_error
-from tagger.packnames import NameTable
-from tagger.wrongshapes import UNREADABLE, check_wrong_entries, remaining
-from tagger.yamltree import Path, Tree, YamlProblem, read_tree
+from tagger.packs.check import check_pack, find_cycles
+from tagger.packs.cuts import resolve_cuts
+from tagger.packs.digest import digest_of
+from tagger.packs.errors import PackError, Problem, RulebookError, placed, shape_error
+from tagger.packs.names import NameTable
+from tagger.packs.overrides import override, unknown_packs
+from tagger.packs.wrong_shapes import UNREADABLE, check_wrong_entries, remaining
+from tagger.packs.yaml_tree import Path, Tree, YamlProblem, read_tree
 
 __all__ = ["PackError", "Rulebook", "RulebookError", "read_rulebook"]
 MANIFEST = "rulebook.yaml"

@@ -33,9 +33,9 @@ from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.fields import record_scope
 from tagger.expr.parse import referenced_names
 from tagger.expr.scope import Scope, Type
-from tagger.packerrors import Problem
-from tagger.packnames import RESERVED, NameTable, record_field
-from tagger.yamltree import Path
+from tagger.packs.errors import Problem
+from tagger.packs.names import RESERVED, NameTable, record_field
+from tagger.packs.yaml_tree import Path
 
 Problems = Iterator[Problem]
 

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from schemas.rulepack import Pack, SettingValue, nearest
 from tagger.expr.errors import ExpressionError
-from tagger.packerrors import Problem
-from tagger.yamltree import Path
+from tagger.packs.errors import Problem
+from tagger.packs.yaml_tree import Path
 
 Overrides = Mapping[str, Mapping[str, SettingValue]]
 

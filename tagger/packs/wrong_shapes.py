@@ -21,7 +21,7 @@ from schemas.rulepack import (
     feature_tag,
 )
 from tagger.expr.fields import FIELDS, LIST_FIELDS, record_scope
-from tagger.packcheck import (
+from tagger.packs.check import (
     Problems,
     attempt,
     check_condition,
@@ -29,8 +29,8 @@ from tagger.packcheck import (
     check_read,
     feature_attempts,
 )
-from tagger.packnames import NameTable
-from tagger.yamltree import Path
+from tagger.packs.names import NameTable
+from tagger.packs.yaml_tree import Path
 
 # No rule has this name; whatever is said of it has been told where its shape is wrong.
 UNREADABLE = "a-rule-that-cannot-be-read"

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from schemas.packmodel import PackModel
 from schemas.rulepack import GIVEN_MODELS, GivenTick, model_at, nearest
 from tagger.expr.errors import ExpressionError
-from tagger.yamltree import Path, Place, Tree
+from tagger.packs.yaml_tree import Path, Place, Tree
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from schemas.rulepack import (
     nearest,
 )
 from tagger.expr.errors import ExpressionError
-from tagger.packerrors import Problem
-from tagger.yamltree import Path
+from tagger.packs.errors import Problem
+from tagger.packs.yaml_tree import Path
 
 
 def resolve_cuts(pack: Pack) -> tuple[Pack, list[Problem]]:
