@@ -23,7 +23,7 @@ from streams.packs import UnreadablePacksError, read_packs
 from streams.settings import Settings
 from tagger.cases import CaseResult, run_cases
 from tagger.expr.functions import FUNCTIONS
-from tagger.lint import lint
+from tagger.lint.checks import lint
 from tagger.program import Program
 from tagger.rulebook import PackError, Rulebook, RulebookError, read_rulebook
 from tagger.state_bounds import Bound, state_bounds

@@ -9,7 +9,7 @@ import pytest
 from schemas.bankday import BankCalendar
 from schemas.rulepack import GradedRule, ScorecardRule
 from tagger.cases import CaseResult, run_case, run_cases
-from tagger.lint import lint
+from tagger.lint.checks import lint
 from tagger.program import Program
 from tagger.rulebook import Rulebook, RulebookError, read_rulebook
 from tagger.settings import CoreSettings

@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.rulepack import FEATURE_MODELS, LIST_MODELS
-from tagger.lint import lint
+from tagger.lint.checks import lint
 from tagger.rulebook import read_rulebook
 from tagger.state_bounds import FEATURE_BYTES, state_bounds
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tagger.lint import lint
+from tagger.lint.checks import lint
 from tagger.rulebook import RulebookError, read_rulebook
 from tagger.state_bounds import state_bounds
 

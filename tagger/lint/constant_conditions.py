@@ -8,9 +8,9 @@ from tagger.expr.compile import Expression, compile_expression
 from tagger.expr.fields import record_scope
 from tagger.expr.nodes import Compare, Const, Logic, Node, Not, children
 from tagger.expr.scope import Scope, Type
+from tagger.lint.trials import Trials
 from tagger.packs.yaml_tree import Path
 from tagger.rulebook import Rulebook
-from tagger.trials import Trials
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,16 @@ from schemas.rulepack import (
     Sum,
     Top,
 )
-from tagger.constant_conditions import constant_parts, placed_expressions
 from tagger.expr.compile import compile_expression, reads_of
 from tagger.expr.explain import walk
 from tagger.expr.fields import PROFILE_FIELDS
 from tagger.expr.nodes import Compare, Node, children
 from tagger.expr.parse import referenced_names
+from tagger.lint.constant_conditions import constant_parts, placed_expressions
+from tagger.lint.unreachable import unreachable_levels, unreachable_rules
 from tagger.packs.check import rule_expressions
 from tagger.packs.cuts import written_numbers
 from tagger.rulebook import PackError, Rulebook
-from tagger.unreachable import unreachable_levels, unreachable_rules
 
 Findings = Iterator[PackError]
 

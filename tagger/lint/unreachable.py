@@ -19,10 +19,10 @@ from schemas.rulepack import (
 from tagger.expr.compile import compile_expression
 from tagger.expr.nodes import Node
 from tagger.expr.scope import exact
+from tagger.lint.ranges import range_of
+from tagger.lint.trials import Demand, Trials
 from tagger.packs.yaml_tree import Path
-from tagger.ranges import range_of
 from tagger.rulebook import PackError, Rulebook
-from tagger.trials import Demand, Trials
 
 Findings = Iterator[PackError]
 

@@ -16,7 +16,7 @@ from schemas.rulepack import Pack
 from tagger.expr.explain import walk
 from tagger.expr.nodes import Choose, Compare, Const, ListOf, Logic, Node, Not, Read
 from tagger.expr.scope import Name, Type
-from tagger.ranges import Range, range_of
+from tagger.lint.ranges import Range, range_of
 
 MAX_TRIALS = 2000
 _OTHER = "\x00any other text"

@@ -1,0 +1,1 @@
+"""What is allowed in a rulebook and yet cannot be meant: `checks` is the table of what is looked for."""
