@@ -11,15 +11,14 @@ not judged.
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 from difflib import get_close_matches
-from fractions import Fraction
 from functools import partial
 from typing import Any, Literal, TypeVar
 
 from tagger.expr import nodes
 from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.functions import FUNCTIONS, FunctionSpec
+from tagger.expr.literals import as_date, as_money, calculate, constants_of, is_untyped, meet_list
 from tagger.expr.nodes import Const, Node
 from tagger.expr.parse import Parsed, dotted, number_of
 from tagger.expr.scope import Name, Scope, Type, exact
@@ -106,37 +105,6 @@ def _attempt_all(attempts: Iterable[Callable[[], _T]]) -> tuple[list[_T], list[E
 
 def _hint(expected: Type) -> str:
     return "a comparison such as assets >= 50000" if expected is Type.BOOLEAN else f"a {expected.value}"
-
-
-def is_untyped(node: Node) -> bool:
-    """Made of literals and settings alone, so that it may yet become money."""
-    if isinstance(node, nodes.Choose):
-        return is_untyped(node.yes) and is_untyped(node.no)
-    return isinstance(node, Const) and node.untyped
-
-
-def as_money(node: Node) -> Node:
-    """Yuan as fen where a node is still untyped; any other node as it is."""
-    if not is_untyped(node):
-        return node
-    if isinstance(node, nodes.Choose):
-        return replace(node, type=Type.MONEY, yes=as_money(node.yes), no=as_money(node.no))
-    assert isinstance(node, Const)
-    return replace(node, type=Type.MONEY, value=_plain(node.number * 100), untyped=False)
-
-
-def _plain(value: Fraction) -> int | Fraction:
-    return value.numerator if value.denominator == 1 else value
-
-
-def _as_date(node: Node) -> Node:
-    if not (isinstance(node, Const) and node.type is Type.TEXT):
-        return node
-    try:
-        day = date.fromisoformat(node.value).toordinal()
-    except ValueError:
-        raise ExpressionError(f"{node.text} is no date", node.column, 'an ISO date such as "2026-03-02"') from None
-    return replace(node, type=Type.DATE, value=day)
 
 
 class _Checker:
@@ -258,15 +226,15 @@ class _Checker:
         if kind is None:
             raise ExpressionError(f"a {group.type.value} follows `in`", group.column, 'a list such as ["a", "b"]')
         if isinstance(group, nodes.ListOf) and item.type is not kind:
-            group = _meet_list(item, group)
+            group = meet_list(item, group)
             kind = group.item
         if kind is Type.DATE:
-            item = _as_date(item)
+            item = as_date(item)
         if item.type is not kind:
             raise ExpressionError(
                 f"a {item.type.value} is looked for among {kind.value if kind else 'other'}s", item.column
             )
-        self._check_words([item, *_spread(group)])
+        self._check_words([item, *constants_of(group)])
         optional = item.optional or group.optional
         return nodes.Compare(Type.BOOLEAN, optional, text, column, (item, group), operators)
 
@@ -321,13 +289,13 @@ class _Checker:
         operator = _ARITHMETIC[type(node.op)]
         left, right = self.parts((node.left, node.right))
         if isinstance(left, Const) and isinstance(right, Const) and left.untyped and right.untyped:
-            return Const(Type.NUMBER, False, text, column, _fold(operator, left, right), untyped=True)
+            return Const(Type.NUMBER, False, text, column, calculate(operator, left, right), untyped=True)
         if operator in {"+", "-"} and Type.MONEY in {left.type, right.type}:
             left, right = as_money(left), as_money(right)
         if operator == "/" and right.type is Type.MONEY:
             left = as_money(left)
         if operator == "-" and Type.DATE in {left.type, right.type}:
-            left, right = _as_date(left), _as_date(right)
+            left, right = as_date(left), as_date(right)
         result = _RESULTS[operator].get((left.type, right.type))
         if result is None:
             raise ExpressionError(
@@ -364,7 +332,7 @@ class _Checker:
             return self._call_alike(text, column, spec.name, arguments)
         if len(arguments) != len(spec.arguments):
             raise ExpressionError(f"`{spec.name}` takes {len(spec.arguments)} arguments", column, spec.usage)
-        arguments = [_as_date(a) if t is Type.DATE else a for a, t in zip(arguments, spec.arguments, strict=True)]
+        arguments = [as_date(a) if t is Type.DATE else a for a, t in zip(arguments, spec.arguments, strict=True)]
         _raise_all([
             ExpressionError(f"`{argument.text}` is not a {wanted.value} here", argument.column, spec.usage)
             for argument, wanted in zip(arguments, spec.arguments, strict=True)
@@ -451,7 +419,7 @@ class _Checker:
         if Type.MONEY in types:
             operands = [as_money(operand) for operand in operands]
         if Type.DATE in types:
-            operands = [_as_date(operand) for operand in operands]
+            operands = [as_date(operand) for operand in operands]
         types = {operand.type for operand in operands}
         if len(types) > 1:
             found = " and ".join(sorted(kind.value for kind in types))
@@ -467,30 +435,6 @@ def _item_type(node: Node) -> Type | None:
             return item
         case _:
             return None
-
-
-def _spread(group: Node) -> list[Const]:
-    """The items of a literal list as constants."""
-    if not isinstance(group, nodes.ListOf):
-        return []
-    return [Const(group.item, False, repr(value), group.column, value, group.untyped) for value in group.values]
-
-
-def _meet_list(item: Node, group: nodes.ListOf) -> nodes.ListOf:
-    """Turn a list's literals into what is looked for among them: fen for money, bank days for dates."""
-    convert = {Type.MONEY: as_money, Type.DATE: _as_date}.get(item.type)
-    if convert is None:
-        return group
-    met = [convert(const) for const in _spread(group)]
-    values = tuple(const.value for const in met if isinstance(const, Const))
-    return replace(group, item=met[0].type, values=values, untyped=False)
-
-
-def _fold(operator: nodes.Arithmetic, left: Const, right: Const) -> int | Fraction:
-    if operator == "/" and right.value == 0:
-        raise ExpressionError("division by zero", right.column)
-    a, b = left.number, right.number
-    return _plain({"+": a + b, "-": a - b, "*": a * b}[operator] if operator != "/" else a / b)
 
 
 def _sums(operator: nodes.Arithmetic) -> str:
