@@ -10,6 +10,7 @@ approvals, which callers see to.
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tagger.cheapest import cost
 from tagger.expr.compile import Expression, define
 from tagger.kinds.contract import Context, Occasion, Rule, RuleTerms
 from tagger.kinds.grades import GradedRule
@@ -18,14 +19,14 @@ from tagger.kinds.matrix import Matrix
 from tagger.kinds.scorecard import Scorecard, WholePoints
 from tagger.kinds.signal import SignalRule
 from tagger.state import CustomerState
-from tagger.writer import RESTS, Writer, cost
+from tagger.writer import RESTS, Writer
 
 Look = Callable[[CustomerState, Occasion, Context, int], int]
 """Evaluates the rules that an occasion may move; takes a bound on the next deadline and returns it, brought down
 to the timers of what was evaluated."""
 
 _HEAD = """def look(state, occasion, context, due_ms):
-    rules, today, now_ms = state.rules, occasion.today, occasion.now_ms
+    today, now_ms = occasion.today, occasion.now_ms
 """
 
 
@@ -38,12 +39,12 @@ def compile_look(rules: Sequence[Rule], source: str | None) -> tuple[str, Look]:
     Raises:
         SyntaxError, RecursionError, MemoryError: an expression is nested too deeply to stand in it.
     """
-    draft = Writer(source, {})
+    draft = Writer(source, None)
     for rule in rules:
         _rule_lines(draft, rule)
-    writer = Writer(source, draft.shared())
+    writer = Writer(source, draft)
     lines = [line for rule in rules for line in _rule_lines(writer, rule)]
-    code = f"{_HEAD}{writer.unset()}{''.join(lines)}    return due_ms\n"
+    code = f"{_HEAD}{writer.beginning()}{''.join(lines)}    return due_ms\n"
     return code, define(code, "look", writer.constants)
 
 

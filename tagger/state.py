@@ -24,7 +24,7 @@ from schemas.tags import HeldReason, Printed
 from tagger.dayvalues import DayValues
 from tagger.policy.contacts import Contacts
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 # Two whole years and the lateness: `year` with `previous` on 31 December looks back 731 days.
 KEPT_DAYS = 800
 NEVER = 1 << 62
@@ -51,10 +51,14 @@ class Series(DayValues, array_like=True, gc=False):
     Attributes:
         base_fen: the closing before the first day kept.
         total_fen: the balance now: base plus all flows.
+        lowest_fen, highest_fen: no closing kept or since forgotten lies outside of these. They only widen, except
+            that both move with the opening balance, so that they are bounds and not always closings.
     """
 
     base_fen: int = 0
     total_fen: int = 0
+    lowest_fen: int = 0
+    highest_fen: int = 0
 
 
 class Aggregate(DayValues, array_like=True, gc=False):

@@ -35,7 +35,6 @@ NextTurn = Callable[[CustomerState, int, int, int, int, bool], tuple[int, int]]
 with the bits of its rules, and whether something warms: the first deadline of all, and its rules."""
 
 _HEAD = """def next_turn(state, evaluated_day, horizon_ms, due_ms, bits, warms):
-    features, aggregates, rules, attributes = state.features, state.aggregates, state.rules, state.attributes
     today = _day_of(horizon_ms)
     occasion = _moment(horizon_ms, today)
 """
@@ -139,15 +138,15 @@ def compile_turning(turns: Sequence[Turn], calendar: BankCalendar, stops: bool) 
     Args:
         stops: it goes no further than the first that turns tomorrow, and its rules are not all.
     """
-    draft = Writer(None, {})
+    draft = Writer(None, None)
     for turn in turns:
         _lines(draft, turn, stops)
-    writer = Writer(None, draft.shared())
+    writer = Writer(None, draft)
     writer.constants["_day_of"] = calendar.day_of
     writer.constants["_moment"] = Moment
     writer.constants["_start_ms"] = calendar.start_ms
     writer.constants["_next_month"] = partial(next_period_start, "month")
-    lines = [_HEAD, writer.unset(), "    tomorrow_ms = _start_ms(evaluated_day + 1)\n" if stops else ""]
+    lines = [_HEAD, writer.beginning(), "    tomorrow_ms = _start_ms(evaluated_day + 1)\n" if stops else ""]
     lines += [line for turn in turns if not turn.monthly for line in _lines(writer, turn, stops)]
     lines.append("    if due_ms < _start_ms(_next_month(evaluated_day)):\n        return due_ms, bits\n")
     lines += [line for turn in turns if turn.monthly for line in _lines(writer, turn, False)]

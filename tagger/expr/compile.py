@@ -20,9 +20,9 @@ from tagger.expr import nodes
 from tagger.expr.check import check
 from tagger.expr.errors import ExpressionError
 from tagger.expr.functions import FUNCTIONS
-from tagger.expr.nodes import Const, Node
+from tagger.expr.nodes import Const, Node, Read
 from tagger.expr.parse import Parsed, parse, referenced_names
-from tagger.expr.scope import Name, Scope, Type
+from tagger.expr.scope import Scope, Type
 
 __all__ = [
     "Condition",
@@ -170,7 +170,7 @@ def plain_number(value: Fraction) -> str:
 
 
 def _function(tree: Node, scope: Scope) -> tuple[str, Callable[..., Any]]:
-    emitter = Emitter(scope.today, lambda name: name.read)
+    emitter = Emitter(scope.today, lambda node: node.source.read)
     result = emitter.emit(tree)
     lines = [f"def evaluate({', '.join(scope.parameters)}):", *emitter.prelude, f"    return {result}", ""]
     code = "\n".join(lines)
@@ -209,8 +209,8 @@ class Emitter:
         constants: what the code names beside what it reads.
     """
 
-    def __init__(self, today: str | None, read: Callable[[Name], str]) -> None:
-        self._today, self.read_name = today, read
+    def __init__(self, today: str | None, read: Callable[[Read], str]) -> None:
+        self._today, self.read_node = today, read
         self.prelude: list[str] = []
         self.constants: dict[str, Any] = {}
         self._temporaries = 0
@@ -250,7 +250,7 @@ class Emitter:
         return self._constant(frozenset(node.values))
 
     def read(self, node: nodes.Read) -> str:
-        return self.read_name(node.source)
+        return self.read_node(node)
 
     def today(self, node: nodes.Today) -> str:
         today = str(self._today)

@@ -54,7 +54,7 @@ class DayAggregate(WindowedFeature):
             held.value += amount
             held.total += amount
             return True
-        kept = self._window.kept_from(today)
+        kept = self.window.kept_from(today)
         if bucket < kept:
             return False
         if bucket > held.last:
@@ -70,7 +70,7 @@ class DayAggregate(WindowedFeature):
         held = state.aggregates.get(self.key)
         if held is None:
             return 0
-        first, end = self._window.span(moment.today)
+        first, end = self.window.span(moment.today)
         if held.last >= end:
             return sum(value for bucket, value in entries_since(held, first) if bucket < end)
         if held.last < first:
@@ -87,7 +87,7 @@ class DayAggregate(WindowedFeature):
         held = state.aggregates.get(self.key)
         if held is None:
             return None
-        window = self._window
+        window = self.window
         if self._is_daily and held.first + window.count > evaluated_day:
             return self._calendar.start_ms(held.first + window.count)
         for bucket, _ in entries_ascending(held):  # ascending, and so are their turns

@@ -53,9 +53,7 @@ def book(state: CustomerState, transaction: Transaction, day: int, flows_since_m
         or account.anchor_ms is None
         or (occurred_ms <= account.anchor_ms and _mark(transaction) <= (account.anchor_ms, account.anchor_id))
     ):
-        opening_moved = _settle(state, transaction, moved)
-        series.base_fen += opening_moved
-        series.total_fen += opening_moved
+        _move_opening(series, _settle(state, transaction, moved))
     else:
         account.moved_fen += moved
         if occurred_ms >= account.latest_ms:
@@ -64,8 +62,12 @@ def book(state: CustomerState, transaction: Transaction, day: int, flows_since_m
             if stated is not None:
                 account.drift_fen = stated - account.opening_fen - account.moved_fen
     if day == series.last:
-        series.total_fen += moved
         series.value += moved
+        total_fen = series.total_fen = series.total_fen + moved
+        if total_fen > series.highest_fen:
+            series.highest_fen = total_fen
+        elif total_fen < series.lowest_fen:
+            series.lowest_fen = total_fen
     else:
         add_flow(series, day, moved)
     assets_fen = 0 if account_type == "loan" else moved
@@ -118,9 +120,24 @@ def _anchor(account: Account, transaction: Transaction, moved: int) -> None:
             account.early_fen += account.early.pop(0)[2]
 
 
+def _move_opening(series: Series, fen: int) -> None:
+    """Move every closing."""
+    series.base_fen += fen
+    series.total_fen += fen
+    series.lowest_fen += fen
+    series.highest_fen += fen
+
+
 def add_flow(series: Series, day: int, fen: int) -> None:
     """Add a net flow of `day`; one older than all kept days moves every closing kept."""
     series.total_fen += fen
+    if day < series.last:
+        # Every closing from that day on moves, the furthest perhaps among them.
+        series.highest_fen += max(fen, 0)
+        series.lowest_fen += min(fen, 0)
+    else:
+        series.highest_fen = max(series.highest_fen, series.total_fen)
+        series.lowest_fen = min(series.lowest_fen, series.total_fen)
     if day == series.last:
         series.value += fen
     elif day > series.last:

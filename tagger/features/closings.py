@@ -31,7 +31,7 @@ class _OverClosings:
     ) -> None:
         self.name, self.definition, self.key = name, definition, key
         self.meaning = definition
-        self._measure, self._window, self._calendar = measure, window, calendar
+        self.measure, self._window, self._calendar = measure, window, calendar
         self.previous = window.previous
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
@@ -51,12 +51,12 @@ class AverageBalance(_OverClosings):
     def value(self, state: CustomerState, moment: Moment) -> Any:
         first, end = self._window.span(moment.today)
         total = 0
-        for series in parts_of(state, self._measure):
+        for series in parts_of(state, self.measure):
             total += closing_sum(series, first, end)
         return divide_half_away(total, end - first)
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
-        moved = last_movement(parts_of(state, self._measure))
+        moved = last_movement(parts_of(state, self.measure))
         # Level since before the window's second day: the mean is the balance and stays it.
         if moved is None or moved <= self._window.span(evaluated_day)[0]:
             return None
@@ -74,14 +74,14 @@ class ExtremeBalance(_OverClosings):
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         first, end = self._window.span(moment.today)
-        parts = parts_of(state, self._measure)
+        parts = parts_of(state, self.measure)
         if len(parts) == 1 and parts[0].last < end:
             return extreme_closing(parts[0], first, self.highest)
         return self._choose(level for _, level in closings(parts, first, end))
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         first = self._window.span(evaluated_day)[0]
-        moved = first_movement(parts_of(state, self._measure), first)
+        moved = first_movement(parts_of(state, self.measure), first)
         # The level before a movement leaves when the window begins on the movement's day.
         return None if moved is None else self._calendar.start_ms(moved + self._window.count - 1)
 
@@ -94,13 +94,13 @@ class Balance:
     key = 0
 
     def __init__(self, measure: str) -> None:
-        self.name = self.definition = self.meaning = measure
+        self.name = self.definition = self.meaning = self.measure = measure
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
         return False
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        return balance(state, self.name)
+        return balance(state, self.measure)
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         return None
@@ -110,3 +110,16 @@ class Balance:
 
     def warm_from(self, began_day: int) -> int | None:
         return None
+
+
+class FurthestBalance(Balance):
+    """A bound on closings: none was ever above it, or below it. For generated code; no pack reads it."""
+
+    def __init__(self, measure: str, highest: bool) -> None:
+        super().__init__(measure)
+        self.highest = highest
+        self.name = self.definition = self.meaning = f"{'highest' if highest else 'lowest'} {measure} ever"
+
+    def value(self, state: CustomerState, moment: Moment) -> Any:
+        parts = parts_of(state, self.measure)
+        return sum(series.highest_fen if self.highest else series.lowest_fen for series in parts)

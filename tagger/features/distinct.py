@@ -23,7 +23,7 @@ class Distinct(WindowedFeature):
         if self.where is not None and self.where(event) is not True:
             return False
         seen = getattr(event, self._field)
-        first = self._window.span(moment.today)[0]
+        first = self.window.span(moment.today)[0]
         if seen is None or day < first:
             return False
         slot = state.features.setdefault(self.key, [])
@@ -38,11 +38,11 @@ class Distinct(WindowedFeature):
         return True
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        first = self._window.span(moment.today)[0]
+        first = self.window.span(moment.today)[0]
         return sum(entry[1] >= first for entry in state.features.get(self.key, ()))
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
-        leaves = [entry[1] + self._window.count for entry in state.features.get(self.key, ())]
+        leaves = [entry[1] + self.window.count for entry in state.features.get(self.key, ())]
         day = min((day for day in leaves if day > evaluated_day), default=None)
         return None if day is None else self._calendar.start_ms(day)
 

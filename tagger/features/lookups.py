@@ -58,16 +58,19 @@ class LevelOf(_Lookup):
         self.rule = rule
         self.parts = ("name", "rank", "next") if is_ranked else ("name",)
         followers = [*cuts[1:], None] if cuts else [None] * len(levels)
-        self._values = {
+        self._values: dict[str | None, tuple[Any, ...]] = {
             level: (level, rank, follower)[: len(self.parts)]
             for rank, (level, follower) in enumerate(zip(levels, followers, strict=True))
         }
+        self._values[None] = (None,) * len(self.parts)
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         rule_state = state.rules.get(self.rule)
-        if rule_state is None or rule_state.level is None:
-            return (None,) * len(self.parts)
-        return self._values[rule_state.level]
+        return self.of_level(None if rule_state is None else rule_state.level)
+
+    def of_level(self, level: str | None) -> tuple[Any, ...]:
+        """The value while a level is stood on."""
+        return self._values[level]
 
 
 class ActiveRule(_Lookup):
@@ -87,10 +90,10 @@ class Attribute(_Lookup):
 
     def __init__(self, name: str, field: str) -> None:
         super().__init__(name, f"attribute {name}")
-        self._field = field
+        self.field = field
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        return None if state.attributes is None else getattr(state.attributes, self._field)
+        return None if state.attributes is None else getattr(state.attributes, self.field)
 
 
 def turn_ms(

@@ -48,13 +48,13 @@ class WindowedFeature(StoredFeature):
         super().__init__(stored)
         # `previous` shares the state of the running period.
         self.meaning = f"{stored.definition} as of {window.describe()}"
-        self._window = window
+        self.window = window
 
     def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        if self._window.kind == "ever":
+        if self.window.kind == "ever":
             return None
-        first, end = self._window.span(moment.today)
+        first, end = self.window.span(moment.today)
         return calendar.start_ms(first), calendar.start_ms(end)
 
     def warm_from(self, began_day: int) -> int | None:
-        return self._window.full_on(began_day)
+        return self.window.full_on(began_day)

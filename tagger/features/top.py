@@ -27,7 +27,7 @@ class Top(WindowedFeature):
         if self.where is not None and self.where(event) is not True:
             return False
         seen = getattr(event, self._field)
-        first = self._window.span(moment.today)[0]
+        first = self.window.span(moment.today)[0]
         if seen is None or day < first:
             return False
         slot = state.features.setdefault(self.key, [])
@@ -44,7 +44,7 @@ class Top(WindowedFeature):
         return True
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
-        first, end = self._window.span(moment.today)
+        first, end = self.window.span(moment.today)
         best: tuple[int, int, str] | None = None
         value = None
         for entry in state.features.get(self.key, ()):
@@ -55,7 +55,7 @@ class Top(WindowedFeature):
         return (None, None) if best is None else (value, best[0])
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
-        leaves = [day + self._window.count for entry in state.features.get(self.key, ()) for day in entry[3]]
+        leaves = [day + self.window.count for entry in state.features.get(self.key, ()) for day in entry[3]]
         day = min((day for day in leaves if day > evaluated_day), default=None)
         return None if day is None else self._calendar.start_ms(day)
 
