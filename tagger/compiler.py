@@ -14,8 +14,9 @@ from tagger.expr.compile import compile_expression, referenced_names
 from tagger.expr.scope import Name, Scope, Type
 from tagger.expr.turns import day_turns
 from tagger.features.bits import BALANCES, FeatureBits
-from tagger.features.build import LadderShape, PackScope, build_feature, compile_where
+from tagger.features.build import LadderShape, PackScope, build_feature
 from tagger.features.contract import RETAINED, Feature
+from tagger.features.filters import compile_filter
 from tagger.features.lookups import ActiveRule, Derived, LevelOf
 from tagger.gradings import compile_grading
 from tagger.kinds.approvals import ApprovedRule
@@ -146,8 +147,7 @@ class _Compiler:
         return ApprovedRule(terms, model.level_names, grading, silent, first)
 
     def _pattern(self, scope: PackScope, model: Any) -> EventPattern:
-        where, _ = compile_where(model.event, model.where, scope.settings, self._calendar)
-        return EventPattern(model.event, where)
+        return EventPattern(model.event, compile_filter(model.event, model.where, scope.settings, self._calendar))
 
     def _terms(
         self,

@@ -107,7 +107,7 @@ def _watched_signal(writer: Writer, rule: SignalRule) -> str:
         return waits
     opens = "not occasion.late"
     if rule.after.where is not None:
-        opens += f" and {writer.bind(rule.after.where)}(occasion.event) is True"
+        opens += f" and {writer.condition(rule.after.where)}"
     return f"{waits} or ({opens})"
 
 

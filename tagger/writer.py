@@ -10,6 +10,7 @@ from tagger.cheapest import cheapest_first, read_feature
 from tagger.expr.compile import Emitter, Expression
 from tagger.expr.nodes import Node, Read
 from tagger.features.contract import Feature
+from tagger.features.filters import RecordFilter
 from tagger.features.lookups import ActiveRule, Derived, LevelOf
 from tagger.inlined import LOCALS, Worth, inlined
 
@@ -77,6 +78,10 @@ class Writer:
         written = self._emitter.emit(cheapest_first(tree, known))
         self._emitter.read_node = outer
         return written
+
+    def condition(self, where: RecordFilter) -> str:
+        """Python for whether the occasion's event is one that a filter is about."""
+        return where.written(self._emitter, "occasion.event")
 
     def read(self, feature: Feature, part: str = "") -> str:
         """Python for a feature's value, or a part of it (`[0]`), measured where it was not yet."""

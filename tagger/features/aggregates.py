@@ -20,6 +20,7 @@ class DayAggregate(WindowedFeature):
 
     Args:
         field: the summed field of the event's struct; None to count.
+        may_lack: an event may be without it.
 
     Attributes:
         unit: what buckets are: `day`, `month`, `quarter`, `year` or `ever`.
@@ -27,9 +28,9 @@ class DayAggregate(WindowedFeature):
         leaves_after: bank days until an event leaves the window at the least.
     """
 
-    def __init__(self, stored: Stored, *, field: str | None, window: DayWindow) -> None:
+    def __init__(self, stored: Stored, *, field: str | None, may_lack: bool, window: DayWindow) -> None:
         super().__init__(stored, window)
-        self.field = field
+        self.field, self.may_lack = field, may_lack
         self.previous = window.previous
         self._is_daily = window.kind == "days"
         self.unit = {"days": "day", "months": "month"}.get(window.kind, window.kind)

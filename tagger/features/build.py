@@ -4,20 +4,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
-from types import FunctionType
 from typing import Any, cast
 
 from schemas import packfeatures
 from schemas.bankday import BankCalendar
 from schemas.rulepack import MONEY_NAMES
 from tagger.expr.compile import Expression, compile_expression, referenced_names
-from tagger.expr.fields import FIELDS, LIST_FIELDS, PROFILE_FIELDS, RecordCalendar, record_scope
+from tagger.expr.fields import FIELDS, LIST_FIELDS, PROFILE_FIELDS, record_scope
 from tagger.expr.scope import Name, Scope, Type
 from tagger.features.aggregates import DayAggregate, DaysSince
 from tagger.features.closings import AverageBalance, Balance, ExtremeBalance
-from tagger.features.contract import FIRST_NAME, TODAY, Feature, Where
+from tagger.features.contract import FIRST_NAME, TODAY, Feature
 from tagger.features.definition import canonical, definition_key
 from tagger.features.distinct import Distinct
+from tagger.features.filters import compile_filter
 from tagger.features.lists import ItemTest, ListCount, ListDistinct, ListFeature, ListNext, ListSum
 from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf
 from tagger.features.next_date import NextDate
@@ -109,26 +109,6 @@ def compile_item_test(items: str, text: str | None, settings: Settings) -> tuple
     return expression.evaluate, canonical(expression.tree), expression.uses_today
 
 
-def compile_where(
-    source: str, text: str | None, settings: Settings, calendar: BankCalendar
-) -> tuple[Where | None, str]:
-    """Compile a filter over records.
-
-    Returns:
-        The test (None matches all) and its canonical text.
-
-    Raises:
-        ExpressionError: it is no condition over the source's fields.
-    """
-    if text is None:
-        return None, ""
-    expression = compile_expression(text, record_scope(source, settings), Type.BOOLEAN)
-    where = cast(FunctionType, expression.evaluate)
-    # The function is this filter's own; a default costs nothing at a call, a partial doubles it.
-    where.__defaults__ = (RecordCalendar(calendar),)
-    return where, canonical(expression.tree)
-
-
 Built = tuple[Feature, tuple[Type, ...], bool]
 
 
@@ -149,9 +129,9 @@ def _stored(scope: PackScope, name: str, model: Any, what: str, over: str = "") 
     Raises:
         ExpressionError: `where` is no condition over the source's fields.
     """
-    where, meaning = compile_where(model.source, model.where, scope.settings, scope.calendar)
-    definition = f"{what} where {meaning}{over}"
-    return Stored(name, definition, definition_key(definition), model.source, where, meaning, scope.calendar)
+    where = compile_filter(model.source, model.where, scope.settings, scope.calendar)
+    definition = f"{what} where {'' if where is None else where.meaning}{over}"
+    return Stored(name, definition, definition_key(definition), model.source, where, scope.calendar)
 
 
 def _field(model: Any) -> tuple[str, Type]:
@@ -198,7 +178,8 @@ def _aggregate(scope: PackScope, name: str, model: Any, ladders: Mapping[str, La
     window = _window(model.over, model.previous)
     # A period and the one before it are kept together, so that `previous` shares the running period's state.
     stored = _stored(scope, name, model, what, f" over {window.describe().removeprefix('previous ')}")
-    return DayAggregate(stored, field=field, window=window), (value_type,), False
+    may_lack = field is not None and FIELDS[model.source][model.field].optional
+    return DayAggregate(stored, field=field, may_lack=may_lack, window=window), (value_type,), False
 
 
 def _top(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:

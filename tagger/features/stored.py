@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from schemas.bankday import BankCalendar
-from tagger.features.contract import Moment, Where
+from schemas.journal import CustomerEvent
+from tagger.features.contract import Moment
+from tagger.features.filters import RecordFilter
 from tagger.features.windows import DayWindow
+from tagger.state import CustomerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,15 +19,13 @@ class Stored:
         key: hash of the definition.
         source: the events that update it.
         where: which of them; None for all.
-        where_meaning: canonical text of `where`.
     """
 
     name: str
     definition: str
     key: int
     source: str
-    where: Where | None
-    where_meaning: str
+    where: RecordFilter | None
     calendar: BankCalendar
 
 
@@ -37,8 +38,13 @@ class StoredFeature:
         self.name, self.definition, self.key = stored.name, stored.definition, stored.key
         self.meaning = stored.definition
         self.source: str | None = stored.source
-        self.where, self.where_meaning = stored.where, stored.where_meaning
+        self.filter = stored.where
+        self.where = None if stored.where is None else stored.where.matches
         self._calendar = stored.calendar
+
+    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
+        """As `Feature.update`."""
+        raise NotImplementedError
 
 
 class WindowedFeature(StoredFeature):

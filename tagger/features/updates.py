@@ -1,17 +1,18 @@
 """What an event updates: one generated function a kind of event.
 
-Features that count or sum the same records share their filter, and an event of the day last seen is added without
+Features of the same records stand behind one filter, and an event of the day or period last seen is added without
 a call a feature.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Any
+from typing import cast
 
 from schemas.journal import CustomerEvent
-from tagger.expr.compile import define
+from tagger.expr.compile import Emitter, define
 from tagger.features.aggregates import DayAggregate
 from tagger.features.contract import Feature, Moment
+from tagger.features.stored import StoredFeature
 from tagger.state import CustomerState
 
 Update = Callable[[CustomerState, CustomerEvent, int, Moment], int]
@@ -20,59 +21,62 @@ Update = Callable[[CustomerState, CustomerEvent, int, Moment], int]
 _HEAD = """def update(state, event, day, moment):
     changed, aggregates = 0, state.aggregates
 """
+Bit = tuple[StoredFeature, int]
+"""A feature, and the bit set when its value may have changed."""
 
 
 def compile_updates(features: Iterable[tuple[Feature, int]]) -> tuple[str, Update]:
     """The function for features of one kind of event, each with its bit, and its source."""
-    features = list(features)
-    summed = [(feature, bit) for feature, bit in features if isinstance(feature, DayAggregate)]
-    constants: dict[str, Any] = {}
-    lines = [_HEAD]
-    for unit, bucket in {feature.unit: feature.bucket for feature, _ in summed if feature.bucket}.items():
-        constants[f"_{unit}_of"] = bucket
+    stored = [(cast(StoredFeature, feature), bit) for feature, bit in features]
+    emitter = Emitter(None, lambda node: node.source.read)
+    lines = []
+    summed = [feature for feature, _ in stored if isinstance(feature, DayAggregate)]
+    for unit, bucket in {one.unit: one.bucket for one in summed if one.bucket is not None}.items():
+        emitter.constants[f"_{unit}_of"] = bucket
         lines.append(f"    {unit} = _{unit}_of(day)\n")
-    filtered = groupby(sorted(summed, key=_filter), key=_filter)
-    for number, (meaning, group) in enumerate(filtered):
-        added = list(group)
-        indent = "    "
-        if meaning:
-            constants[f"_where{number}"] = added[0][0].where
-            lines.append(f"    if _where{number}(event) is True:  # {meaning!r}\n")
-            indent *= 2
-        for feature, bit in added:
-            lines += [indent + line for line in _adding(feature, bit, constants)]
-    for other, bit in features:
-        if not isinstance(other, DayAggregate):
-            matches = f"_update{bit}(state, event, day, moment)"
-            # Asked here too, which spares a call for an event that is none of the feature's.
-            where = getattr(other, "where", None)
-            if where is not None:
-                constants[f"_where_of{bit}"] = where
-                matches = f"_where_of{bit}(event) is True and {matches}"
-            constants[f"_update{bit}"] = other.update
-            lines += [f"    # {other.name}\n", f"    if {matches}:\n        changed |= {bit}\n"]
-    code = "".join([*lines, "    return changed\n"])
-    return code, define(code, "update", constants)
+    for meaning, group in groupby(sorted(stored, key=_meaning), key=_meaning):
+        lines += _group(meaning, list(group), emitter)
+    code = "".join([_HEAD, *lines, "    return changed\n"])
+    return code, define(code, "update", emitter.constants)
 
 
-def _filter(item: tuple[DayAggregate, int]) -> str:
-    return item[0].where_meaning
+def _meaning(item: Bit) -> str:
+    where = item[0].filter
+    return "" if where is None else where.meaning
 
 
-def _adding(feature: DayAggregate, bit: int, constants: dict[str, Any]) -> list[str]:
-    constants[f"_add{bit}"] = feature.add
+def _group(meaning: str, group: Sequence[Bit], emitter: Emitter) -> list[str]:
+    """Statements that update features of the same records."""
+    where, indent, lines = group[0][0].filter, "    ", list[str]()
+    if where is not None:
+        holds = where.written(emitter, "event")
+        lines = [*(f"{line}\n" for line in emitter.prelude), f"    if {holds}:  # {meaning!r}\n"]
+        emitter.prelude.clear()
+        indent *= 2
+    # Nearly all that is added changes a value: bits are taken back where it does not.
+    bits = sum(bit for feature, bit in group if isinstance(feature, DayAggregate) and not feature.may_lack)
+    if bits:
+        lines.append(f"{indent}changed |= {bits}\n")
+    for feature, bit in group:
+        written = _adding(feature, bit) if isinstance(feature, DayAggregate) else _updating(bit)
+        emitter.constants[f"_update{bit}"] = feature.add if isinstance(feature, DayAggregate) else feature.update
+        lines += [f"{indent}{line}\n" for line in (f"# {feature.name}", *written)]
+    return lines
+
+
+def _updating(bit: int) -> list[str]:
+    return [f"if _update{bit}(state, event, day, moment):", f"    changed |= {bit}"]
+
+
+def _adding(feature: DayAggregate, bit: int) -> list[str]:
     amount = "1" if feature.field is None else f"event.{feature.field}"
-    lines = [f"# {feature.name}\n", f"held = aggregates.get({feature.key})\n"]
-    test = f"held is not None and held.last == {feature.unit}"
-    if feature.field is not None:
-        lines += [f"amount = {amount}\n", "if amount is None:\n", "    pass\n"]
-        amount = "amount"
+    held = f"(held := aggregates.get({feature.key})) is not None and held.last == {feature.unit}"
+    added = [f"    held.value += {amount}", f"    held.total += {amount}"]
+    call = f"_update{bit}(state, held, {feature.unit}, {amount}, moment.today)"
+    if not feature.may_lack:
+        return [f"if {held}:", *added, f"elif not {call}:", f"    changed ^= {bit}"]
     return [
-        *lines,
-        f"{'if' if feature.field is None else 'elif'} {test}:\n",
-        f"    held.value += {amount}\n",
-        f"    held.total += {amount}\n",
-        f"    changed |= {bit}\n",
-        f"elif _add{bit}(state, held, {feature.unit}, {amount}, moment.today):\n",
-        f"    changed |= {bit}\n",
-    ]
+        f"if {amount} is None:", "    pass",
+        f"elif {held}:", *added, f"    changed |= {bit}",
+        f"elif {call}:", f"    changed |= {bit}",
+    ]  # fmt: skip
