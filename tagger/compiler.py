@@ -124,7 +124,7 @@ class _Compiler:
         reads_retained = any("retained" in expression.reads for expression in expressions)
         terms = self._terms(scope, name, model, features, reading, expressions, after)
         if reads_retained:
-            terms = replace(terms, depends=terms.depends | BALANCES)
+            terms = replace(terms, reads=terms.reads | BALANCES, depends=terms.depends | BALANCES)
             self._depends[name] = terms.depends
         return SignalRule(
             terms=terms,
@@ -170,7 +170,7 @@ class _Compiler:
         )
         if model.refresh is not None:
             names.setdefault(model.refresh)
-        self._depends[name] = self._bits(features)
+        self._depends[name] = self._bits(features, self._depends)
         self._sources[name] = self._needed_sources(features, after, converts)
         return RuleTerms(
             name=name,
@@ -192,17 +192,19 @@ class _Compiler:
             needs=model.needs,
             offers=_offers(model),
             sources=self._sources[name],
+            reads=self._bits(features, {}),
             depends=self._depends[name],
             turns=day_turns(expression.tree for expression in expressions),
         )
 
-    def _bits(self, features: Iterable[Feature]) -> int:
+    def _bits(self, features: Iterable[Feature], of_rules: Mapping[str, int]) -> int:
+        """The bits of features, and those that the rules have whose level or episode is among them."""
         bits = 0
         for feature in features:
             if isinstance(feature, Derived):
-                bits |= self._bits(feature.features)
+                bits |= self._bits(feature.features, of_rules)
             elif isinstance(feature, LevelOf | ActiveRule):
-                bits |= self._depends[feature.rule]
+                bits |= of_rules.get(feature.rule, 0)
             else:
                 bits |= self._feature_bits.of(feature)
         return bits

@@ -132,7 +132,8 @@ class Fold:
         if self._timetable.slides:
             due_ms = min(due_ms, self._timetable.slides_at(state))
         state.due_ms = due_ms
-        if context.gate is not None:
+        # What a tag has to pass looks at nothing else after an event that is no word of the customer's.
+        if context.gate is not None and (context.tags or reach.ends_holds):
             context.gate.apply(state, occasion, context)
 
     def pass_time(self, state: CustomerState, before_ms: int) -> bool:

@@ -7,7 +7,8 @@ this is sound only while no unknown is owed to warming, and for occasions that b
 approvals, which callers see to.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tagger.cheapest import cost
@@ -18,6 +19,7 @@ from tagger.kinds.ladder import ByConditions, ByNumber
 from tagger.kinds.matrix import Matrix
 from tagger.kinds.scorecard import Scorecard, WholePoints
 from tagger.kinds.signal import SignalRule
+from tagger.readers import rules_read
 from tagger.state import CustomerState
 from tagger.writer import RESTS, Writer
 
@@ -30,11 +32,26 @@ _HEAD = """def look(state, occasion, context, due_ms):
 """
 
 
-def compile_look(rules: Sequence[Rule], source: str | None) -> tuple[str, Look]:
-    """The function for these rules, in their order, and its source.
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """A generated function.
+
+    Attributes:
+        code: its source.
+        meanings: what stands under the names of values that are read once.
+    """
+
+    look: Look
+    code: str
+    meanings: Mapping[str, str]
+
+
+def compile_look(rules: Sequence[Rule], source: str | None, following: Collection[str] = ()) -> Guarded:
+    """The function for these rules, in their order.
 
     Args:
         source: the kind of event of the occasions; None for deadlines.
+        following: names of those that only a move of the rules concerns whose level or episode they read.
 
     Raises:
         SyntaxError, RecursionError, MemoryError: an expression is nested too deeply to stand in it.
@@ -43,16 +60,39 @@ def compile_look(rules: Sequence[Rule], source: str | None) -> tuple[str, Look]:
     for rule in rules:
         _rule_lines(draft, rule)
     writer = Writer(source, draft)
-    lines = [line for rule in rules for line in _rule_lines(writer, rule)]
+    leaders = _leaders(rules, following)
+    lines = ["    _moved = 0\n"] if leaders else []
+    for rule in rules:
+        written = _rule_lines(writer, rule, leaders.get(rule.terms.name, ""))
+        if rule.terms.name in following:
+            read = {name for feature in rule.terms.features for name in rules_read(feature)}
+            bits = " | ".join(bit for name, bit in leaders.items() if name in read)
+            written = [f"    if _moved & ({bits}):\n", *(f"    {line}" for line in written)]
+        lines += written
     code = f"{_HEAD}{writer.beginning()}{''.join(lines)}    return due_ms\n"
-    return code, define(code, "look", writer.constants)
+    return Guarded(define(code, "look", writer.constants), code, writer.meanings)
 
 
-def _rule_lines(writer: Writer, rule: Rule) -> list[str]:
+def _leaders(rules: Sequence[Rule], following: Collection[str]) -> dict[str, str]:
+    """The rules that a following one reads, each with its bit."""
+    read = {
+        name
+        for rule in rules
+        if rule.terms.name in following
+        for feature in rule.terms.features
+        for name in rules_read(feature)
+    }
+    leading = [rule.terms.name for rule in rules if rule.terms.name in read]
+    return {name: str(1 << place) for place, name in enumerate(leading)}
+
+
+def _rule_lines(writer: Writer, rule: Rule, bit: str = "") -> list[str]:
     terms = rule.terms
     may_move = _may_move(writer, rule)
     lines = [f"    # {terms.name}\n", f"    _s = rules.get({terms.name!r})\n", *writer.prelude()]
-    lines.append(f"    if {may_move}:\n        {writer.bind(rule.evaluate)}(state, occasion, context)\n")
+    lines += [f"    if {may_move}:\n", f"        {writer.bind(rule.evaluate)}(state, occasion, context)\n"]
+    if bit:
+        lines.append(f"        _moved |= {bit}\n")
     if rule.has_timers:
         timer = f"(_t := {writer.bind(rule.next_deadline)}(state)) is not None and _t < due_ms"
         # Validity begins and ends for customers whom the rule keeps no state of, too.
@@ -159,7 +199,7 @@ def _same_total(writer: Writer, grading: Scorecard, rule: GradedRule, level: str
     for place, part in enumerate(grading.parts):
         measures.append(f"_p{place}" if part.by.optional else writer.expression(part.by, features))
     band = f"(_b := {writer.bind(bands)}.get(_l := {level})) is not None"
-    same = f"_b[0] <= {writer.bind(points.total)}(({', '.join(measures)},)) < _b[1]"
+    same = f"_b[0] <= {writer.total(points.parts, measures)} < _b[1]"
     if unknown:
         same = f"_l == {_unmet(grades, rule.levels)!r} if {' or '.join(unknown)} else {same}"
     return f"{band} and ({same})"

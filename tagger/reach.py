@@ -1,6 +1,6 @@
 """What an event can change, and what then looks at the rules it may concern."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import get_args
 
@@ -15,6 +15,7 @@ from tagger.state import CustomerState
 ALL_SOURCES: tuple[str, ...] = tuple(event.source_kind for event in get_args(CustomerEvent))
 EVERYTHING = -1
 """The bits of a change that may concern every rule."""
+_WORDS_OF_THE_CUSTOMER = ("profiles", "feedback")
 _GUARDED_SOURCES = (None, "transactions", "app_events", "profiles")
 
 COMPILE_AFTER = 64
@@ -30,10 +31,16 @@ class Looks:
     Args:
         rules_of: the rules for a set of bits, in the program's order.
         source: the kind of event of the occasions; None for deadlines.
+        following_of: names of those among them that only a move of a rule before them concerns.
     """
 
-    def __init__(self, rules_of: Callable[[int], Sequence[Rule]], source: str | None) -> None:
-        self._rules_of, self._source = rules_of, source
+    def __init__(
+        self,
+        rules_of: Callable[[int], Sequence[Rule]],
+        source: str | None,
+        following_of: Callable[[int], Collection[str]] = lambda bits: (),
+    ) -> None:
+        self._rules_of, self._source, self._following_of = rules_of, source, following_of
         self._asked: dict[int, int] = {}
         self._each: dict[int, Look] = {}
         self._compiled: dict[int, Look] = {}
@@ -61,7 +68,7 @@ class Looks:
         found = look_at_each(rules)
         if self._source in _GUARDED_SOURCES:
             with suppress(SyntaxError, RecursionError, MemoryError):
-                found = compile_look(rules, self._source)[1]
+                found = compile_look(rules, self._source, self._following_of(bits)).look
         self._compiled[bits] = found
         return found
 
@@ -88,6 +95,7 @@ class Reach:
         update: folds it into features, each state once.
         changeable: the bits of all that it may update.
         looks: what looks at the rules, by the bits that have changed.
+        ends_holds: may end what holds a tag back, without a tag of its own.
         turns_after: at least how many bank days after its own an event changes something by passing time.
     """
 
@@ -103,7 +111,8 @@ class Reach:
         updated = [(feature, bits.of(feature)) for feature in by_key.values()]
         self.update = compile_updates(updated)[1]
         self.changeable = sum(bit for _, bit in updated)
-        self.looks = Looks(self.touched, source)
+        self.looks = Looks(self.touched, source, self.following)
+        self.ends_holds = source in _WORDS_OF_THE_CUSTOMER
         self.turns_after = turns_after
         self._source, self._rules = source, rules
 
@@ -113,4 +122,12 @@ class Reach:
             rule
             for rule in self._rules
             if changed == EVERYTHING or changed & rule.terms.depends or self._source in rule.terms.sources
+        )
+
+    def following(self, changed: int) -> frozenset[str]:
+        """Those of the `touched` rules that nothing concerns but a move of the rules that they read."""
+        return frozenset(
+            rule.terms.name
+            for rule in self._rules
+            if not (changed == EVERYTHING or changed & rule.terms.reads or self._source in rule.terms.sources)
         )

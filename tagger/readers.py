@@ -18,7 +18,7 @@ class Readers:
             name = rules[index].terms.name
             self._of_rule[name] = 1 << index
             for later in rules[index + 1 :]:
-                if any(name in _rules_read(feature) for feature in later.terms.features):
+                if any(name in rules_read(feature) for feature in later.terms.features):
                     self._of_rule[name] |= self._of_rule[later.terms.name]
 
     def of_rule(self, rule: Rule) -> int:
@@ -48,7 +48,8 @@ def _parts(features: Iterable[Feature]) -> Iterator[Feature]:
             yield from _parts(feature.features)
 
 
-def _rules_read(feature: Feature) -> Iterable[str]:
+def rules_read(feature: Feature) -> Iterable[str]:
+    """The rules whose level or episode a feature tells, itself or through those that it is derived from."""
     if isinstance(feature, Derived):
-        return [name for part in feature.features for name in _rules_read(part)]
+        return [name for part in feature.features for name in rules_read(part)]
     return [feature.rule] if isinstance(feature, LevelOf | ActiveRule) else []

@@ -2,8 +2,9 @@
 by passing time.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tagger.cheapest import cheapest_first, read_feature
@@ -55,6 +56,11 @@ class Writer:
         later = [name for meaning, name in self._shared.items() if meaning not in self._first]
         return "".join([LOCALS, *first, f"    {' = '.join(later)} = _unset\n" if later else ""])
 
+    @property
+    def meanings(self) -> dict[str, str]:
+        """What stands under the names of shared values."""
+        return {name: meaning for meaning, name in self._shared.items()}
+
     def prelude(self) -> list[str]:
         """The statements that what was written since the last call asks to stand before it."""
         lines = [f"{line}\n" for line in self._emitter.prelude]
@@ -78,6 +84,12 @@ class Writer:
         written = self._emitter.emit(cheapest_first(tree, known))
         self._emitter.read_node = outer
         return written
+
+    def total(self, parts: Iterable[tuple[Sequence[Any], Sequence[int]]], measures: Iterable[str]) -> str:
+        """Python for the points of known measures, of each part by the bin that its measure falls into."""
+        self.constants["_bin"] = bisect_right
+        binned = zip(parts, measures, strict=True)
+        return " + ".join(f"{self.bind(points)}[_bin({self.bind(cuts)}, {one})]" for (cuts, points), one in binned)
 
     def condition(self, where: RecordFilter) -> str:
         """Python for whether the occasion's event is one that a filter is about."""

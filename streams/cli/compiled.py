@@ -17,7 +17,7 @@ from typing import Any
 from schemas.bankday import BankCalendar
 from streams.cost import changeable
 from tagger.expr.compile import Expression
-from tagger.guards import compile_look
+from tagger.guards import Guarded, compile_look
 from tagger.kinds.contract import Rule
 from tagger.kinds.signal import SignalRule
 from tagger.program import Program
@@ -29,7 +29,6 @@ _GUARDED = ("transactions", "app_events", "profiles")
 _WIDTH = 115
 _BREAKS = frozenset({"and", "or", "if", "else"})
 _BOUND = re.compile(r"\b_[ck][0-9]+\b")
-_FIRST_READ = re.compile(r"(_v[0-9]+) := (?:(_k[0-9]+)\()?")
 
 
 def compiled_lines(rulebook: Rulebook, calendar: BankCalendar) -> Iterator[str]:
@@ -63,12 +62,12 @@ def _event(program: Program, source: str) -> Iterator[str]:
         yield "# each of them is evaluated"
         return
     try:
-        code, look = compile_look(rules, source)
+        guarded = compile_look(rules, source, reach.following(changed))
     except (SyntaxError, RecursionError, MemoryError):
         yield "# each of them is evaluated: an expression is nested too deeply to stand in one function"
         return
-    yield from laid_out(code)
-    yield from _legend(code, look)
+    yield from laid_out(guarded.code)
+    yield from _legend(guarded)
 
 
 def laid_out(code: str) -> Iterator[str]:
@@ -121,16 +120,12 @@ def _pieces(body: str, span: tuple[int, int], places: Sequence[_Place], indent: 
         yield from _pieces(body, (first, last), inside, indent + (4 if first > start else 0), joined)
 
 
-def _legend(code: str, look: Any) -> Iterator[str]:
+def _legend(guarded: Guarded) -> Iterator[str]:
     """What the names in generated code stand for: bound constants, and values that are measured once."""
-    used = set(_BOUND.findall(code))
-    named = {name: _named(value) for name, value in look.__globals__.items() if name in used}
-    yield from (f"#   {name} = {meaning}" for name, meaning in named.items())
-    # Any reading will do, they mean the same; the first is the one a reader meets.
-    readings = dict(reversed(_FIRST_READ.findall(code)))
-    for name, constant in sorted(readings.items(), key=lambda reading: int(reading[0][2:])):
-        gives = f"{constant}, {named[constant]}," if constant else "the expression where it stands first"
-        yield f"#   {name} = what {gives} gave on this event"
+    used = set(_BOUND.findall(guarded.code))
+    bound = {name: _named(value) for name, value in guarded.look.__globals__.items() if name in used}
+    for name, meaning in [*bound.items(), *guarded.meanings.items()]:
+        yield f"#   {name} = {meaning}"
 
 
 def _named(value: Any) -> str:

@@ -9,6 +9,7 @@ from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from schemas.money import divide_half_away
 from tagger.features.balances import (
+    PARTS,
     balance,
     closing_sum,
     closings,
@@ -50,9 +51,10 @@ class AverageBalance(_OverClosings):
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         first, end = self._window.span(moment.today)
-        total = 0
-        for series in parts_of(state, self.measure):
-            total += closing_sum(series, first, end)
+        total, series = 0, state.series
+        for part in PARTS[self.measure]:
+            if part in series:
+                total += closing_sum(series[part], first, end)
         return divide_half_away(total, end - first)
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:

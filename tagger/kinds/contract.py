@@ -76,7 +76,8 @@ class RuleTerms:
         measures: the names its tags carry in `value`.
         valid: first and last millisecond of validity, outside of which the condition is not true.
         sources: kinds of event that must lead to an evaluation even if no feature changed.
-        depends: bits of the features that it reads.
+        reads: bits of the features that it reads itself.
+        depends: these, and those that the rules depend on whose level or episode it reads.
         turns: when days alone may change its expressions; None where none reads `today`.
     """
 
@@ -96,6 +97,7 @@ class RuleTerms:
     needs: tuple[str, ...] = ()
     offers: dict[str | None, Offer] = field(default_factory=dict)
     sources: frozenset[str] = frozenset()
+    reads: int = 0
     depends: int = 0
     turns: DayTurns | None = None
 

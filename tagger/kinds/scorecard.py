@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from typing import Any
 
 from schemas.tags import Printed
 from tagger.expr.compile import Condition, Expression
@@ -90,20 +89,14 @@ def total_of(parts: Sequence[Part], environment: Environment) -> int | Fraction 
 
 
 class WholePoints:
-    """Totals of known measures in whole numbers, which add up faster than fractions.
+    """The parts of totals in whole numbers, which add up faster than fractions.
 
     Attributes:
         scale: what points are multiplied by.
+        parts: of each, where its bins begin, and `scale` times the points below the first and of each bin.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self.scale = lcm(*(Fraction(points).denominator for part in parts for points in part.points))
         # Below the first bin there are no points.
-        self._parts = [(part.cuts, (0, *(int(points * self.scale) for points in part.points))) for part in parts]
-
-    def total(self, measures: Sequence[Any]) -> int:
-        """The parts' points, `scale` times."""
-        total = 0
-        for (cuts, points), measure in zip(self._parts, measures, strict=True):
-            total += points[bisect_right(cuts, measure)]
-        return total
+        self.parts = [(part.cuts, (0, *(int(points * self.scale) for points in part.points))) for part in parts]
