@@ -238,6 +238,9 @@ class _Cells:
     def __init__(self, matrix: Matrix) -> None:
         self._rows, self._columns, self._cells = matrix.rows, matrix.columns, matrix.cells
 
+    def __repr__(self) -> str:
+        return f"level by {self._rows.by.text} and {self._columns.by.text}"
+
     def __call__(self, row: Any, column: Any) -> int:
         if row is None or column is None:
             return -1

@@ -5,8 +5,8 @@ so that `decode_due` reads a deadline without building the rest. A new field goe
 with a default, so that older changelogs still read; a change of meaning raises `STATE_VERSION`. From the first
 release on it comes with an upgrade, and stored bytes of the old version as a test.
 
-Bounds (bytes are MessagePack's): event ids `dedupe_count` × 12; closings 12 × days with a movement kept
-(`KEPT_DAYS`) × account types used (four, and own transfers); accounts `MAX_ACCOUNTS` × 100, and `MAX_EARLY`
+Bounds (bytes are MessagePack's): event ids `dedupe_count` × 12; closings 72 and 12 × days with a movement kept
+(`KEPT_DAYS`), × account types used (four, and own transfers); accounts `MAX_ACCOUNTS` × 100, and `MAX_EARLY`
 × 80 for one whose earliest transactions state no balance; recent flows `MAX_FLOWS` × 80; a feature as its
 definition says; a rule at most eight watches and one open episode. `tagger rules check` prints the sum for a
 rulebook.

@@ -24,7 +24,8 @@ from streams.topics import JOURNAL, TAGS, create
 Event = tuple[str, str]
 """Customer id and event id."""
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 180.0
+"""Long enough for a machine with five times as much work as it has cores."""
 
 
 async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], what: str) -> None:

@@ -55,7 +55,8 @@ def _lines(rulebook: Rulebook, calendar: BankCalendar) -> Iterator[str]:
 
 def _event(program: Program, source: str) -> Iterator[str]:
     updated = [name for name, feature in program.features.items() if feature.source == source]
-    rules = program.reach[source].touched(changeable(program, source))
+    reach, changed = program.reach[source], changeable(program, source)
+    rules = reach.touched(changed)
     yield f"\n# --- {source}: updates {', '.join(updated) or 'no feature'}"
     yield f"# may concern {len(rules)} of {len(program.rules)} rules"
     if source not in _GUARDED:
