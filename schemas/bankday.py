@@ -80,6 +80,11 @@ def epoch_ms(aware: datetime) -> int:
 
 # Asked for a few days at a time, over and over.
 @lru_cache(maxsize=4096)
+def weekday_of(day: int) -> int:
+    """1 Monday to 7 Sunday."""
+    return (day - 1) % 7 + 1
+
+
 def period_start(period: Period, day: int) -> int:
     """First day of the calendar period that holds `day`."""
     when = date.fromordinal(day)

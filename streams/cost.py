@@ -17,7 +17,6 @@ from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.simulate import DEFAULT_START, Plan, simulate
 from streams.topics import APP_EVENTS, PROFILES, TRANSACTIONS
-from tagger.features.bits import BALANCES, PROFILE
 from tagger.partition import Partition
 from tagger.program import Program
 from tagger.reach import ALL_SOURCES
@@ -28,7 +27,6 @@ BASE_US, UPDATE_US, RULE_US = 8.0, 1.2, 4.0
 
 Measured for a transaction: no rule 11, signals 17, ccb 23, rfm 21, all packs 190; for an app event, none 7,
 signals 11, all packs 44."""
-_CHANGED_BY = {"transactions": BALANCES, "profiles": PROFILE}
 _BANK = Plan(customers=200, days=30)
 _BATCH_RECORDS = 5000
 
@@ -68,14 +66,9 @@ def estimate(program: Program) -> list[Estimate]:
     for kind in ALL_SOURCES:
         reach = program.reach[kind]
         features = len({feature.key for feature in program.features.values() if feature.source == kind})
-        rules = len(reach.touched(changeable(program, kind)))
+        rules = len(reach.touched(reach.changeable))
         estimates.append(Estimate(kind, features, rules, BASE_US + UPDATE_US * features + RULE_US * rules))
     return estimates
-
-
-def changeable(program: Program, kind: str) -> int:
-    """The bits that any event of a kind may change."""
-    return program.reach[kind].changeable | _CHANGED_BY.get(kind, 0)
 
 
 def measure(rulebook: Rulebook, settings: Settings) -> Measured:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import get_args
 
 from schemas.journal import CustomerEvent
-from tagger.features.bits import FeatureBits
+from tagger.features.bits import BALANCES, PROFILE, FeatureBits
 from tagger.features.contract import Feature
 from tagger.features.updates import compile_updates
 from tagger.guards import Look, compile_look
@@ -16,7 +16,9 @@ ALL_SOURCES: tuple[str, ...] = tuple(event.source_kind for event in get_args(Cus
 EVERYTHING = -1
 """The bits of a change that may concern every rule."""
 _WORDS_OF_THE_CUSTOMER = ("profiles", "feedback")
-_GUARDED_SOURCES = (None, "transactions", "app_events", "profiles")
+GUARDED_SOURCES = ("transactions", "app_events", "profiles")
+"""Kinds of event whose rules stand behind guards."""
+_CHANGED = {"transactions": BALANCES, "profiles": PROFILE}
 
 COMPILE_AFTER = 64
 """How often the same rules are looked at one by one before a function of their own is worth its compilation. It
@@ -66,7 +68,7 @@ class Looks:
     def _compile(self, bits: int) -> Look:
         rules = self._rules_of(bits)
         found = look_at_each(rules)
-        if self._source in _GUARDED_SOURCES:
+        if self._source is None or self._source in GUARDED_SOURCES:
             with suppress(SyntaxError, RecursionError, MemoryError):
                 found = compile_look(rules, self._source, self._following_of(bits)).look
         self._compiled[bits] = found
@@ -93,7 +95,7 @@ class Reach:
 
     Attributes:
         update: folds it into features, each state once.
-        changeable: the bits of all that it may update.
+        changeable: the bits of all that it may change.
         looks: what looks at the rules, by the bits that have changed.
         ends_holds: may end what holds a tag back, without a tag of its own.
         turns_after: at least how many bank days after its own an event changes something by passing time.
@@ -110,7 +112,7 @@ class Reach:
         by_key = {feature.key: feature for feature in features if feature.source == source}
         updated = [(feature, bits.of(feature)) for feature in by_key.values()]
         self.update = compile_updates(updated)[1]
-        self.changeable = sum(bit for _, bit in updated)
+        self.changeable = _CHANGED.get(source, 0) | sum(bit for _, bit in updated)
         self.looks = Looks(self.touched, source, self.following)
         self.ends_holds = source in _WORDS_OF_THE_CUSTOMER
         self.turns_after = turns_after

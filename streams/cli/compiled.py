@@ -15,17 +15,15 @@ from textwrap import wrap
 from typing import Any
 
 from schemas.bankday import BankCalendar
-from streams.cost import changeable
 from tagger.expr.compile import Expression
 from tagger.guards import Guarded, compile_look
 from tagger.kinds.contract import Rule
 from tagger.kinds.signal import SignalRule
 from tagger.program import Program
-from tagger.reach import ALL_SOURCES
+from tagger.reach import ALL_SOURCES, GUARDED_SOURCES
 from tagger.rulebook import Rulebook
 from tagger.state_bounds import state_bounds
 
-_GUARDED = ("transactions", "app_events", "profiles")
 _WIDTH = 115
 _BREAKS = frozenset({"and", "or", "if", "else"})
 _BOUND = re.compile(r"\b_[ck][0-9]+\b")
@@ -55,15 +53,15 @@ def _lines(rulebook: Rulebook, calendar: BankCalendar) -> Iterator[str]:
 
 def _event(program: Program, source: str) -> Iterator[str]:
     updated = [name for name, feature in program.features.items() if feature.source == source]
-    reach, changed = program.reach[source], changeable(program, source)
-    rules = reach.touched(changed)
+    reach = program.reach[source]
+    rules = reach.touched(reach.changeable)
     yield f"\n# --- {source}: updates {', '.join(updated) or 'no feature'}"
     yield f"# may concern {len(rules)} of {len(program.rules)} rules"
-    if source not in _GUARDED:
+    if source not in GUARDED_SOURCES:
         yield "# each of them is evaluated"
         return
     try:
-        guarded = compile_look(rules, source, reach.following(changed))
+        guarded = compile_look(rules, source, reach.following(reach.changeable))
     except (SyntaxError, RecursionError, MemoryError):
         yield "# each of them is evaluated: an expression is nested too deeply to stand in one function"
         return

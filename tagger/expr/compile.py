@@ -16,6 +16,7 @@ from fractions import Fraction
 from hashlib import blake2b
 from typing import Any
 
+from schemas.bankday import weekday_of
 from tagger.expr import nodes
 from tagger.expr.check import check
 from tagger.expr.errors import ExpressionError
@@ -257,7 +258,8 @@ class Emitter:
         if node.part == "":
             return today
         if node.part == "weekday":
-            return f"(({today} - 1) % 7 + 1)"
+            self.constants["_weekday_of"] = weekday_of
+            return f"_weekday_of({today})"
         self.constants["_date_of"] = date.fromordinal
         return f"_date_of({today}).{node.part}"
 

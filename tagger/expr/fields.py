@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import get_args
 
-from schemas.bankday import BankCalendar
+from schemas.bankday import BankCalendar, weekday_of
 from schemas.events import Employment, Gender
 from schemas.journal import AccountType, Action, CardKind, Direction
 from tagger.expr.scope import Name, Scope, Type
@@ -32,7 +32,7 @@ class RecordCalendar:
 
     def weekday(self, ms: int) -> int:
         """1 Monday to 7 Sunday."""
-        return (self._calendar.day_of(ms) - 1) % 7 + 1
+        return weekday_of(self._calendar.day_of(ms))
 
     def day(self, ms: int) -> int:
         """Day of the month."""

@@ -138,6 +138,13 @@ class Evaluation(msgspec.Struct, gc=False):
             context.is_warming(feature, self.state, self.occasion) for feature in self.terms.features
         )
 
+    def is_cooling(self) -> bool:
+        """Whether the cooldown since the last opening, both ends included, is not over."""
+        opened_ms = self.rule_state.last_opened_ms
+        if not self.terms.cooldown_ms or opened_ms is None:
+            return False
+        return not self.occasion.is_past(opened_ms + self.terms.cooldown_ms)
+
 
 class Rule(Protocol):
     """A compiled rule of any kind."""

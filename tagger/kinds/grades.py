@@ -142,7 +142,7 @@ class GradedRule:
         if reached == stood_on:
             if rule_state.open is not None:
                 self.look_after(turn, rule_state.open)
-            elif rule_state.left is not None and not self._is_cooling(turn):
+            elif rule_state.left is not None and not turn.is_cooling():
                 self.open(
                     turn, reached, self.levels.index(rule_state.left) if rule_state.left in self.levels else -1
                 )
@@ -153,16 +153,9 @@ class GradedRule:
         left = rule_state.level or _NO_LEVEL
         rule_state.level = self.levels[reached] if reached >= 0 else None
         makes_tag = reached >= 0 and self.levels[reached] not in self.silent
-        rule_state.left = left if makes_tag and self._is_cooling(turn) else None
+        rule_state.left = left if makes_tag and turn.is_cooling() else None
         if makes_tag and rule_state.left is None:
             self.open(turn, reached, stood_on)
-
-    def _is_cooling(self, turn: Turn) -> bool:
-        """Whether the time since the last opening, both ends included, is not over."""
-        opened_ms = turn.rule_state.last_opened_ms
-        if not self.terms.cooldown_ms or opened_ms is None:
-            return False
-        return not turn.occasion.is_past(opened_ms + self.terms.cooldown_ms)
 
     def open(self, turn: Turn, reached: int, previous: int, *, proposed: bool = False) -> None:
         """Open an episode for a level."""

@@ -94,15 +94,9 @@ class SignalRule:
         assert since_ms is not None
         if self.terms.for_ms and not evaluation.occasion.is_past(since_ms + self.terms.for_ms):
             return False
-        if self._is_cooling(evaluation):
+        if evaluation.is_cooling():
             return False
         return self.until is None or self.until.evaluate(evaluation.environment) is not True
-
-    def _is_cooling(self, evaluation: Evaluation) -> bool:
-        opened_ms = evaluation.rule_state.last_opened_ms
-        if not self.terms.cooldown_ms or opened_ms is None:
-            return False
-        return not evaluation.occasion.is_past(opened_ms + self.terms.cooldown_ms)
 
     # Watches
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-_DAYS_A_WEEK = 7
+from schemas.bankday import weekday_of
 
 
 class Contacts(msgspec.Struct, array_like=True, gc=False):
@@ -39,8 +39,13 @@ class Contacts(msgspec.Struct, array_like=True, gc=False):
 
 
 def week_start(day: int) -> int:
-    """The Monday of the bank week that holds a day; day 1 was one."""
-    return day - (day - 1) % _DAYS_A_WEEK
+    """The Monday of the bank week that holds a day."""
+    return day - weekday_of(day) + 1
+
+
+def next_week_start(day: int) -> int:
+    """The Monday after the bank week that holds a day."""
+    return week_start(day) + 7
 
 
 def counted(contacts: Contacts, name: str, day: int) -> tuple[int, int]:

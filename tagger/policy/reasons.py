@@ -11,11 +11,9 @@ from typing import NamedTuple
 from schemas.bankday import BankCalendar
 from schemas.tags import HeldReason, Offer
 from tagger.kinds.contract import Occasion
-from tagger.policy.contacts import Contacts, counted, week_start
+from tagger.policy.contacts import Contacts, counted, next_week_start
 from tagger.policy.terms import Terms, format_hours
 from tagger.state import CustomerState, Episode
-
-_DAYS_A_WEEK = 7
 
 
 @dataclass(slots=True)
@@ -160,7 +158,7 @@ def _cap_end(turn: Turn, candidate: Candidate, at_ms: int) -> int | None:
     for name, limits in turn.terms.limits_of(offer.channel, offer.family or None):
         today, week = counted(turn.contacts, name, day)
         if limits.per_week is not None and week >= limits.per_week:
-            ends.append(turn.calendar.start_ms(week_start(day) + _DAYS_A_WEEK))
+            ends.append(turn.calendar.start_ms(next_week_start(day)))
         if limits.per_day is not None and today >= limits.per_day:
             ends.append(turn.calendar.start_ms(day + 1))
     return max(ends, default=None)
