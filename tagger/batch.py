@@ -251,7 +251,7 @@ class Batch:
         own = []
         for customer_id, state in self._states.items():
             if state.due_ms < before_ms:
-                self._fold.settle(state)
+                self._fold.raise_due(state, before_ms)
                 if state.due_ms < before_ms:
                     own.append((state.due_ms, customer_id))
         return sorted(own, reverse=True)

@@ -140,7 +140,7 @@ class Fold:
         """Evaluate the deadlines earlier than `before_ms`, in order; True when there was one."""
         passed = False
         while True:
-            due_ms, rules = self._timetable.next_due(state, self.context.warming)
+            due_ms, rules = self._timetable.next_due(state, self.context.warming, before_ms)
             if due_ms >= before_ms:
                 state.due_ms = due_ms
                 return passed
@@ -150,9 +150,6 @@ class Fold:
             self._evaluate_due(state, due_ms, rules)
             self.context.known_ms = None
             state.horizon_ms = due_ms + 1
-            state.due_ms = self._timetable.bound(state)
-            if state.due_ms >= before_ms:
-                return passed
 
     def _evaluate_due(self, state: CustomerState, now_ms: int, rules: int) -> None:
         """Evaluate the rules that time may have changed something for, after all that occurred at an instant."""
@@ -173,6 +170,10 @@ class Fold:
             rule.evaluate(state, occasion, self.context)
         if self.context.gate is not None:
             self.context.gate.apply(state, occasion, self.context)
+
+    def raise_due(self, state: CustomerState, before_ms: int) -> None:
+        """Make `due_ms` exact if it is earlier than `before_ms`, and else no earlier than that."""
+        state.due_ms, _ = self._timetable.next_due(state, self.context.warming, before_ms)
 
     def settle(self, state: CustomerState) -> None:
         """Make `due_ms` exact: the first instant from the horizon on at which something may change by itself."""

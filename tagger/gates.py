@@ -32,15 +32,15 @@ _RISING = {">": 1, ">=": 1, "<": -1, "<=": -1}
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Python that is true where passing time may move a rule; both must be.
+    """Python that is true where passing time may move a rule.
 
     Attributes:
-        quick: reads what is at hand.
-        slow: measures days.
+        whole: measures days, where `quick` is not the same.
+        quick: reads what is at hand, and is true where `whole` is; "" where nothing at hand tells.
     """
 
+    whole: str
     quick: str
-    slow: str
 
 
 def gate(writer: Writer, rule: Rule) -> Gate | None:
@@ -50,7 +50,8 @@ def gate(writer: Writer, rule: Rule) -> Gate | None:
     state = f"(_s := rules.get({rule.terms.name!r}))"
     if isinstance(rule, SignalRule):
         if rule.after is not None:
-            return Gate(f"({state} is not None and (_s.watches or _s.open is not None))", "")
+            waits = f"({state} is not None and (_s.watches or _s.open is not None))"
+            return Gate(waits, waits)
         return _signal_gate(writer, rule, f"{state} is None or {RESTS}")
     if isinstance(rule, GradedRule) and isinstance(rule.grading, Scorecard):
         return _scorecard_gate(writer, rule, rule.grading, f"{state} is None")
@@ -59,20 +60,18 @@ def gate(writer: Writer, rule: Rule) -> Gate | None:
 
 def _signal_gate(writer: Writer, rule: SignalRule, rests: str) -> Gate | None:
     features = rule.terms.features
-    quick, slow = [], []
-    for part in _conjuncts(rule.when.tree):
-        if _stays(part, features):
-            quick.append(f"{writer.tree(part, features)} is True")
-        elif _turns_falser(part, features):
-            slow.append(f"{writer.tree(part, features)} is True")
-    if not quick and not slow:
-        return None
+    parts = list(_conjuncts(rule.when.tree))
+    quick = [part for part in parts if _stays(part, features)]
+    slow = [part for part in parts if part not in quick and _turns_falser(part, features)]
     # What does not rest is behind no gate: an episode may end, expire or be refreshed.
-    return Gate(_not_resting(rests, quick), _not_resting(rests, slow) if slow else "")
+    whole = _not_resting(rests, [writer.tree(part, features) for part in (*quick, *slow)])
+    if not slow:
+        return Gate(whole, whole) if quick else None
+    return Gate(whole, _not_resting(rests, [writer.tree(part, features) for part in quick]) if quick else "")
 
 
 def _not_resting(rests: str, parts: Sequence[str]) -> str:
-    return f"(not ({rests}) or ({' and '.join(parts) or 'True'}))"
+    return f"(not ({rests}) or ({' and '.join(f'{part} is True' for part in parts)}))"
 
 
 def _scorecard_gate(writer: Writer, rule: GradedRule, grading: Scorecard, rests: str) -> Gate | None:
@@ -81,7 +80,8 @@ def _scorecard_gate(writer: Writer, rule: GradedRule, grading: Scorecard, rests:
     if not attributes or grading.grades.otherwise:
         return None
     known = " and ".join(f"{writer.tree(read, rule.terms.features)} is not None" for read in attributes)
-    return Gate(f"(not ({rests}) or ({known}))", "")
+    whole = f"(not ({rests}) or ({known}))"
+    return Gate(whole, whole)
 
 
 def _attribute(node: Node, features: Sequence[Feature]) -> Read | None:

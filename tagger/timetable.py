@@ -11,11 +11,14 @@ from tagger.features.sliding import SlidingAggregate
 from tagger.kinds.contract import Rule
 from tagger.readers import Readers
 from tagger.state import NEVER, CustomerState
-from tagger.turning import NEVER_DAYS, Turn, compile_turning, turns_of
+from tagger.turning import NEVER_DAYS, Days, Turn, compile_turning, days_after, turns_of
 
 Slide = tuple[Callable[[CustomerState, int, int], int | None], int]
 """`next_change` of a feature, and the rules that read it: a bit a rule, in the program's order."""
 Timer = tuple[Callable[[CustomerState], int | None], int]
+
+
+_MAX_DAYS = 1024
 
 
 class Timetable:
@@ -31,62 +34,56 @@ class Timetable:
         self._calendar = calendar
         self.all_rules = (1 << len(rules)) - 1
         readers = Readers(rules)
-        self._timers: dict[str, Timer] = {
-            rule.terms.name: (rule.next_deadline, readers.of_rule(rule)) for rule in rules if rule.has_timers
-        }
         # Validity begins and ends for customers whom a rule keeps no state of, too.
-        self._valid = {rule.terms.name for rule in rules if rule.terms.has_validity}
+        self._valid: tuple[Timer, ...] = tuple(
+            (rule.next_deadline, readers.of_rule(rule)) for rule in rules if rule.terms.has_validity
+        )
+        self._timers: dict[str, Timer] = {
+            rule.terms.name: (rule.next_deadline, readers.of_rule(rule))
+            for rule in rules
+            if rule.has_timers and not rule.terms.has_validity
+        }
         self.slides: tuple[Slide, ...] = tuple(
             (feature.next_change, readers.of_rules(reading))
             for feature, reading in readers.of_features()
             if isinstance(feature, SlidingAggregate)
         )
         self.turns: tuple[Turn, ...] = turns_of(rules, readers, calendar)
-        self._next_turn = compile_turning(self.turns, calendar, stops=False)[1]
-        self._turns_at = compile_turning(self.turns, calendar, stops=True)[1]
+        self._next_turn = compile_turning(self.turns, calendar)[1]
+        self._days: dict[int, Days] = {}
 
     def turns_after(self, source: str) -> int:
         """At least how many bank days after its own an event of this kind changes something by passing time."""
         return min((turn.after(source) for turn in self.turns), default=NEVER_DAYS)
 
-    def next_due(self, state: CustomerState, warming: Mapping[int, tuple[int, int]]) -> tuple[int, int]:
-        """The first instant from the customer's horizon on at which something may change, and for which rules."""
-        horizon_ms = state.horizon_ms
-        evaluated_day = self._calendar.day_of(horizon_ms - 1)
-        due_ms, rules = NEVER, 0
-        for timer, bits in self._timers_of(state):
-            change_ms = timer(state)
-            if change_ms is not None and change_ms <= due_ms:
-                due_ms, rules = change_ms, bits | (rules if change_ms == due_ms else 0)
-        for next_change, bits in self.slides:
-            change_ms = next_change(state, evaluated_day, horizon_ms)
-            if change_ms is not None and change_ms <= due_ms:
-                due_ms, rules = change_ms, bits | (rules if change_ms == due_ms else 0)
-        if due_ms >= self._calendar.start_ms(evaluated_day + 1):
-            due_ms, rules = self._next_turn(
-                state, evaluated_day, horizon_ms, due_ms, rules, _warms(state, warming)
-            )
-        others = [(full_ms, self.all_rules) for full_ms in self._warm_at(state, warming)]
-        others += [(release_ms, 0) for release_ms in _releases(state)]
-        for change_ms, bits in others:
-            if change_ms <= due_ms:
-                due_ms, rules = change_ms, bits | (rules if change_ms == due_ms else 0)
-        return due_ms, rules
+    def next_due(
+        self, state: CustomerState, warming: Mapping[int, tuple[int, int]], before_ms: int
+    ) -> tuple[int, int]:
+        """The first instant from the customer's horizon on at which something may change, and for which rules.
+
+        Where that is not earlier than `before_ms`: a lower bound, itself not earlier.
+        """
+        days = self._days_from(state.horizon_ms)
+        due_ms, rules = self._within_day(state, days, warming)
+        if days.end_ms >= before_ms or due_ms < days.end_ms:
+            return (due_ms, rules) if due_ms < days.end_ms else (days.end_ms, 0)
+        warms = bool(warming) and _warms(state, warming)
+        if due_ms < before_ms:
+            return self._next_turn(state, days, state.horizon_ms, due_ms, rules, warms, False)
+        turn_ms, rules = self._next_turn(state, days, state.horizon_ms, before_ms, 0, warms, False)
+        if turn_ms < before_ms:
+            return turn_ms, rules
+        # Nothing else turns but at a midnight.
+        return min(due_ms, self._calendar.start_ms(self._calendar.day_of(before_ms - 1) + 1)), 0
 
     def next_due_ms(self, state: CustomerState, warming: Mapping[int, tuple[int, int]]) -> int:
-        """The instant alone: what turns with a day need not be looked at beyond the first that turns tomorrow."""
-        horizon_ms = state.horizon_ms
-        evaluated_day = self._calendar.day_of(horizon_ms - 1)
-        due_ms = self._within_day(state, evaluated_day)
-        if due_ms <= self._calendar.start_ms(evaluated_day + 1):
+        """The instant alone, exact."""
+        days = self._days_from(state.horizon_ms)
+        due_ms, _ = self._within_day(state, days, warming)
+        if due_ms <= days.end_ms:
             return due_ms
-        due_ms, _ = self._turns_at(state, evaluated_day, horizon_ms, due_ms, 0, _warms(state, warming))
-        return min([due_ms, *self._warm_at(state, warming)]) if warming else due_ms
-
-    def bound(self, state: CustomerState) -> int:
-        """An instant before which nothing changes, at no look at what turns with a day."""
-        evaluated_day = self._calendar.day_of(state.horizon_ms - 1)
-        return min(self._within_day(state, evaluated_day), self._calendar.start_ms(evaluated_day + 1))
+        warms = bool(warming) and _warms(state, warming)
+        return self._next_turn(state, days, state.horizon_ms, due_ms, 0, warms, True)[0]
 
     def slides_at(self, state: CustomerState) -> int:
         """The first instant from the horizon on at which an event leaves a window of minutes or hours."""
@@ -97,23 +94,44 @@ class Timetable:
                 due_ms = change_ms
         return due_ms
 
-    def _timers_of(self, state: CustomerState) -> Sequence[Timer]:
-        if not self._timers:
-            return ()
-        names = state.rules.keys() | self._valid if self._valid else state.rules
-        return [timer for name in names if (timer := self._timers.get(name)) is not None]
+    def _days_from(self, horizon_ms: int) -> Days:
+        day = self._calendar.day_of(horizon_ms - 1)
+        days = self._days.get(day)
+        if days is None:
+            if len(self._days) >= _MAX_DAYS:
+                self._days.clear()
+            days = self._days[day] = days_after(self._calendar, day)
+        return days
 
-    def _within_day(self, state: CustomerState, evaluated_day: int) -> int:
-        due_ms = NEVER
-        for timer, _ in self._timers_of(state):
-            change_ms = timer(state)
-            if change_ms is not None and change_ms < due_ms:
-                due_ms = change_ms
-        for next_change, _ in self.slides:
-            change_ms = next_change(state, evaluated_day, state.horizon_ms)
-            if change_ms is not None and change_ms < due_ms:
-                due_ms = change_ms
-        return min([due_ms, *_releases(state)]) if state.contacts is not None else due_ms
+    def _within_day(
+        self, state: CustomerState, days: Days, warming: Mapping[int, tuple[int, int]]
+    ) -> tuple[int, int]:
+        """The same of all that turns with no bank day."""
+        due_ms, rules = NEVER, 0
+        timers = self._timers
+        for name, held in state.rules.items():
+            timer = timers.get(name)
+            if timer is None:
+                continue
+            is_open = held.open is not None or held.proposed is not None
+            if not (is_open or held.since_ms is not None or held.left is not None or held.watches):
+                continue  # nothing of it waits: a look at five fields instead of a call
+            change_ms = timer[0](state)
+            if change_ms is not None and change_ms <= due_ms:
+                due_ms, rules = change_ms, timer[1] | (rules if change_ms == due_ms else 0)
+        others: list[tuple[int | None, int]] = []
+        if self._valid:
+            others += [(timer(state), bits) for timer, bits in self._valid]
+        if self.slides:
+            others += [(change(state, days.day, state.horizon_ms), bits) for change, bits in self.slides]
+        if warming:
+            others += [(full_ms, self.all_rules) for full_ms in self._warm_at(state, warming)]
+        if state.contacts is not None:
+            others.append((state.contacts.next_release(state.horizon_ms), 0))
+        for change_ms, bits in others:
+            if change_ms is not None and change_ms <= due_ms:
+                due_ms, rules = change_ms, bits | (rules if change_ms == due_ms else 0)
+        return due_ms, rules
 
     def _warm_at(self, state: CustomerState, warming: Mapping[int, tuple[int, int]]) -> list[int]:
         times = [self._calendar.start_ms(day) for began, day in warming.values() if state.created < began]
@@ -123,8 +141,3 @@ class Timetable:
 def _warms(state: CustomerState, warming: Mapping[int, tuple[int, int]]) -> bool:
     """Whether something a rule reads may be unknown to this customer because of warming."""
     return bool(warming) and any(state.created < began for began, _ in warming.values())
-
-
-def _releases(state: CustomerState) -> list[int]:
-    release_ms = None if state.contacts is None else state.contacts.next_release(state.horizon_ms)
-    return [] if release_ms is None else [release_ms]

@@ -4,25 +4,29 @@ It asks no feature that a customer has no state of, none that only rules behind 
 and what turns with the month only where nothing turns before.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+
+import msgspec
 
 from schemas.bankday import BankCalendar, next_period_start
+from tagger.crossings import cuts_of, next_crossing
 from tagger.expr.compile import define
 from tagger.expr.turns import DayTurns
-from tagger.features.aggregates import DayAggregate
-from tagger.features.closings import AverageBalance, Balance
+from tagger.features.aggregates import DayAggregate, DaysSince
+from tagger.features.closings import AverageBalance, Balance, ExtremeBalance
 from tagger.features.contract import FIRST_NAME, Feature, Moment
 from tagger.features.lists import ListFeature
 from tagger.features.lookups import ActiveRule, Attribute, Derived, LevelOf, turn_ms
 from tagger.features.recurring import Recurring
 from tagger.features.sliding import SlidingAggregate
 from tagger.features.stored import StoredFeature
+from tagger.features.summary import Summary
 from tagger.gates import Gate, gate
 from tagger.kinds.contract import Rule
 from tagger.readers import Readers
-from tagger.state import CustomerState
+from tagger.state import NEVER, CustomerState
 from tagger.writer import Writer
 
 NEVER_DAYS = 366
@@ -30,13 +34,37 @@ _UNTIMED = (Balance, LevelOf, ActiveRule, Attribute)
 # What a window this long loses is rarely due tomorrow: a gate would cost more looks than it saves.
 _GATED_DAYS = 14
 
-NextTurn = Callable[[CustomerState, int, int, int, int, bool], tuple[int, int]]
-"""From a state, the last bank day whose beginning has been evaluated, its horizon, the first deadline known so far
-with the bits of its rules, and whether something warms: the first deadline of all, and its rules."""
 
-_HEAD = """def next_turn(state, evaluated_day, horizon_ms, due_ms, bits, warms):
-    today = _day_of(horizon_ms)
+class Days(msgspec.Struct, frozen=True, gc=False):
+    """A bank day and what may turn after it.
+
+    Attributes:
+        day: the last one whose beginning has been evaluated.
+        end_ms: the first instant of the day after it.
+        month_ms: the first instant of the month after it.
+    """
+
+    day: int
+    end_ms: int
+    month_ms: int
+
+
+def days_after(calendar: BankCalendar, day: int) -> Days:
+    """What may turn after a bank day."""
+    month = next_period_start("month", day)
+    return Days(day, calendar.start_ms(day + 1), calendar.start_ms(month))
+
+
+NextTurn = Callable[[CustomerState, Days, int, int, int, bool, bool], tuple[int, int]]
+"""From a state, the day from which on it has not been evaluated, its horizon, the first deadline known so far with
+the bits of its rules, whether something warms, and whether the instant alone is wanted: the first deadline of all,
+and its rules. Of the instant alone the rules are not all."""
+
+_HEAD = """def next_turn(state, days, horizon_ms, due_ms, bits, warms, alone):
+    evaluated_day, tomorrow_ms = days.day, days.end_ms
+    today = evaluated_day if horizon_ms < tomorrow_ms else evaluated_day + 1
     occasion = _moment(horizon_ms, today)
+    stop_ms = tomorrow_ms if alone else _never_stop
 """
 
 
@@ -49,7 +77,10 @@ class Turn:
         next_change: when, as `Feature.next_change` says it.
         readers: each rule that reads it, with the bits of what it moves.
         held: Python that is true where the state holds something that may turn; "" for always.
+        at_hand: Python that says the same as `next_change` where `held` is true, without a call; "" for none.
+        no_earlier: a lower bound of `next_change` that costs less; None where there is none.
         monthly: turns on the first day of a month only.
+        each_month: turns on every one of them.
         source, leaves_after: the events that bring a turn, and at least how many days later; None for all.
     """
 
@@ -57,7 +88,10 @@ class Turn:
     next_change: Callable[[CustomerState, int, int], int | None]
     readers: tuple[tuple[Rule, int], ...]
     held: str = ""
+    at_hand: str = ""
+    no_earlier: Callable[[CustomerState, int, int], int | None] | None = None
     monthly: bool = False
+    each_month: bool = False
     source: str | None = None
     leaves_after: int = 1
 
@@ -67,23 +101,30 @@ class Turn:
         return not self.monthly and self.leaves_after < _GATED_DAYS
 
     def after(self, source: str) -> int:
-        """At least how many bank days after its own an event of this kind changes something by passing time.
+        """At least how many bank days after its own an event of this kind brings a turn.
 
-        Any event may open a gate, behind which something has been turning since long before.
+        An event may open a gate, and what waited behind it may turn the next day.
         """
         if self.is_gated:
             return 1
         return self.leaves_after if self.source in (None, source) else NEVER_DAYS
 
+    @property
+    def order(self) -> tuple[bool, bool, int, bool, str]:
+        """The likeliest to turn tomorrow come first, and what asks for the same stands together."""
+        return self.monthly, not self.each_month, self.leaves_after, self.held == "", self.held
+
 
 def turns_of(rules: Sequence[Rule], readers: Readers, calendar: BankCalendar) -> tuple[Turn, ...]:
-    """All that turns for a program's rules; the likeliest to turn tomorrow come first."""
-    turns = []
+    """All that turns for a program's rules, in `Turn.order`."""
+    turns = list[Turn]()
     for feature, reading in readers.of_features():
         moved = tuple((rule, readers.of_rule(rule)) for rule in reading)
         if isinstance(feature, Derived):
             if feature.turns is not None:
                 turns.append(_of_days(feature.name, feature.turns, feature.features, moved, calendar))
+        elif isinstance(feature, DayAggregate):
+            turns += _of_aggregate(feature, moved, calendar)
         elif not isinstance(feature, (*_UNTIMED, SlidingAggregate)):
             turns.append(_of_feature(feature, moved))
     for rule in rules:
@@ -91,18 +132,61 @@ def turns_of(rules: Sequence[Rule], readers: Readers, calendar: BankCalendar) ->
         if terms.turns is not None:
             moved = ((rule, readers.of_rule(rule)),)
             turns.append(_of_days(terms.name, terms.turns, terms.features, moved, calendar))
-    return tuple(sorted(turns, key=lambda turn: (turn.monthly, turn.leaves_after, turn.held == "")))
+    return tuple(sorted(turns, key=lambda turn: turn.order))
 
 
 def _of_feature(feature: Feature, readers: tuple[tuple[Rule, int], ...]) -> Turn:
-    held = _held(feature)
-    if isinstance(feature, DayAggregate):
-        return Turn(
-            feature.name, feature.next_change, readers, held, feature.bucket is not None, feature.source,
-            feature.leaves_after,
-        )  # fmt: skip
     monthly = isinstance(feature, Recurring) or (isinstance(feature, AverageBalance) and feature.previous)
-    return Turn(feature.name, feature.next_change, readers, held, monthly, feature.source)
+    daily = isinstance(feature, Summary | DaysSince)
+    return Turn(
+        feature.name,
+        feature.next_change,
+        readers,
+        held=_held(feature),
+        at_hand="tomorrow_ms" if daily else "",
+        no_earlier=feature.first_leaves if isinstance(feature, ExtremeBalance) else None,
+        monthly=monthly,
+        source=feature.source,
+    )
+
+
+def _of_aggregate(
+    feature: DayAggregate, readers: tuple[tuple[Rule, int], ...], calendar: BankCalendar
+) -> Iterator[Turn]:
+    """Rules that only compare it are told of crossings, the others of all that leaves."""
+    turn = Turn(
+        feature.name,
+        feature.next_change,
+        readers,
+        held=_held(feature),
+        monthly=feature.bucket is not None,
+        source=feature.source,
+        leaves_after=feature.leaves_after,
+    )
+    if turn.monthly:
+        yield turn
+        return
+    told, compares, cuts = list[tuple[Rule, int]](), list[tuple[Rule, int]](), set[int]()
+    for reader in readers:
+        found = cuts_of(reader[0], feature)
+        if found is None:
+            told.append(reader)
+        elif found:
+            compares.append(reader)
+            cuts |= found
+    if told:
+        yield replace(turn, readers=tuple(told))
+    if compares:
+        # Whether there is any at all: until the last one leaves.
+        last_day = f"(_d := aggregates[{feature.key}].last + {feature.leaves_after})"
+        at_hand = f"(_start_ms(_d) if {last_day} > evaluated_day else None)"
+        yield replace(
+            turn,
+            name=f"{feature.name} against {', '.join(map(str, sorted(cuts)))}",
+            next_change=next_crossing(feature, cuts, calendar),
+            readers=tuple(compares),
+            at_hand=at_hand if feature.field is None and cuts == {1} else "",
+        )
 
 
 def _of_days(
@@ -118,7 +202,16 @@ def _of_days(
     def next_change(state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         return turn_ms(turns, features, state, evaluated_day, calendar)
 
-    return Turn(name, next_change, readers, held, turns.monthly)
+    each_month = turns.monthly and not turns.only_dated
+    return Turn(
+        name,
+        next_change,
+        readers,
+        held,
+        at_hand="days.month_ms" if each_month else "",
+        monthly=turns.monthly,
+        each_month=each_month,
+    )
 
 
 def _held(feature: Feature) -> str:
@@ -132,29 +225,44 @@ def _held(feature: Feature) -> str:
     return ""
 
 
-def compile_turning(turns: Sequence[Turn], calendar: BankCalendar, stops: bool) -> tuple[str, NextTurn]:
-    """The function for what turns, and its source.
-
-    Args:
-        stops: it goes no further than the first that turns tomorrow, and its rules are not all.
-    """
+def compile_turning(turns: Sequence[Turn], calendar: BankCalendar) -> tuple[str, NextTurn]:
+    """The function for what turns, in `Turn.order`, and its source."""
     draft = Writer(None, None)
-    for turn in turns:
-        _lines(draft, turn, stops)
+    _body(draft, turns)
     writer = Writer(None, draft)
-    writer.constants["_day_of"] = calendar.day_of
     writer.constants["_moment"] = Moment
     writer.constants["_start_ms"] = calendar.start_ms
-    writer.constants["_next_month"] = partial(next_period_start, "month")
-    lines = [_HEAD, writer.beginning(), "    tomorrow_ms = _start_ms(evaluated_day + 1)\n" if stops else ""]
-    lines += [line for turn in turns if not turn.monthly for line in _lines(writer, turn, stops)]
-    lines.append("    if due_ms < _start_ms(_next_month(evaluated_day)):\n        return due_ms, bits\n")
-    lines += [line for turn in turns if turn.monthly for line in _lines(writer, turn, False)]
-    code = "".join([*lines, "    return due_ms, bits\n"])
+    writer.constants["_never_stop"] = -NEVER
+    body = _body(writer, turns)
+    code = "".join([_HEAD, writer.beginning(), *body, "    return due_ms, bits\n"])
     return code, define(code, "next_turn", writer.constants)
 
 
-def _lines(writer: Writer, turn: Turn, stops: bool) -> list[str]:
+def _body(writer: Writer, turns: Sequence[Turn]) -> list[str]:
+    lines = []
+    # What turns each month bounds what else is worth a look.
+    for turn in turns:
+        if turn.each_month:
+            lines += _lines(writer, turn, "    ")
+    lines += _held_lines(writer, [turn for turn in turns if not turn.monthly])
+    lines.append(
+        "    if due_ms < days.month_ms or (alone and due_ms == days.month_ms):\n        return due_ms, bits\n"
+    )
+    lines.append("    if alone:\n        stop_ms = days.month_ms\n")
+    return lines + _held_lines(writer, [turn for turn in turns if turn.monthly and not turn.each_month])
+
+
+def _held_lines(writer: Writer, turns: Sequence[Turn]) -> list[str]:
+    """Statements that ask turns, those of the same state behind one look at whether it is held."""
+    lines = []
+    for held, group in groupby(turns, key=lambda turn: turn.held):
+        indent = "        " if held else "    "
+        asked = [_lines(writer, turn, indent) for turn in group]
+        lines += [*writer.prelude(), *([f"    if {held}:\n"] if held else []), *chain.from_iterable(asked)]
+    return lines
+
+
+def _lines(writer: Writer, turn: Turn, indent: str) -> list[str]:
     """Statements that ask one turn, and bring the deadline down to it."""
     always, gates = 0, list[tuple[Gate, int]]()
     for rule, bits in turn.readers:
@@ -163,32 +271,34 @@ def _lines(writer: Writer, turn: Turn, stops: bool) -> list[str]:
             always |= bits
         else:
             gates.append((found, bits))
-    prelude = writer.prelude()
-    lines, indent = [f"    # {turn.name}\n", *prelude], "    "
-    if turn.held:
-        lines.append(f"{indent}if {turn.held}:\n")
+    lines = [f"{indent}# {turn.name}\n"]
+    # A gate is asked first where it costs less than the turn, and once more where that tells less than all.
+    is_asked_first = gates and not (always or turn.at_hand) and all(one.quick for one, _ in gates)
+    is_slow = any(one.quick != one.whole for one, _ in gates)
+    moved = f"{indent}_b = {_bits(always, gates)}\n{indent}if _b:\n"
+    if is_asked_first:
+        lines.append(f"{indent}if warms or {' or '.join(one.quick for one, _ in gates)}:\n" if is_slow else moved)
         indent += "    "
-    moved = str(always)
-    if gates:
-        lines.append(f"{indent}_b = {_bits(always, [(one.quick, bits) for one, bits in gates])}\n")
-        lines.append(f"{indent}if _b:\n")
-        indent += "    "
-        moved = "_b"
-    asked = f"(_t := {writer.bind(turn.next_change)}(state, evaluated_day, horizon_ms))"
-    lines.append(f"{indent}if {asked} is not None and _t <= due_ms:\n")
+    asked = turn.at_hand or _called(writer, turn.no_earlier or turn.next_change)
+    lines.append(f"{indent}if (_t := {asked}) is not None and _t <= due_ms:\n")
     indent += "    "
-    if any(one.slow for one, _ in gates):
-        slow = [(f"({one.quick} and {one.slow})" if one.slow else one.quick, bits) for one, bits in gates]
-        lines += [f"{indent}_b = {_bits(always, slow)}\n", f"{indent}if _b:\n"]
+    if gates and (is_slow or not is_asked_first):
+        lines.append(f"{indent}_b = {_bits(always, gates)}\n{indent}if _b:\n")
+        indent += "    "
+    if turn.no_earlier is not None:
+        lines.append(f"{indent}if (_t := {_called(writer, turn.next_change)}) is not None and _t <= due_ms:\n")
         indent += "    "
     lines += [
-        f"{indent}bits = {moved} | (bits if _t == due_ms else 0)\n",
+        f"{indent}bits = {'_b' if gates else always} | (bits if _t == due_ms else 0)\n",
         f"{indent}due_ms = _t\n",
+        f"{indent}if _t <= stop_ms:\n{indent}    return _t, bits\n",
     ]
-    if stops:
-        lines.append(f"{indent}if _t <= tomorrow_ms:\n{indent}    return _t, bits\n")
     return lines
 
 
-def _bits(always: int, gated: Sequence[tuple[str, int]]) -> str:
-    return " | ".join([str(always), *(f"({bits} if warms or {is_open} else 0)" for is_open, bits in gated)])
+def _called(writer: Writer, asked: Callable[[CustomerState, int, int], int | None]) -> str:
+    return f"{writer.bind(asked)}(state, evaluated_day, horizon_ms)"
+
+
+def _bits(always: int, gates: Sequence[tuple[Gate, int]]) -> str:
+    return " | ".join([str(always), *(f"({bits} if warms or {one.whole} else 0)" for one, bits in gates)])

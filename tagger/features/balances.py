@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from schemas.journal import Transaction
-from tagger.dayvalues import add_before, begin_day, drop_before, entries_since, first_since
+from tagger.dayvalues import add_before, begin_day, drop_before, entries_since
 from tagger.state import KEPT_DAYS, MAX_ACCOUNTS, MAX_EARLY, MAX_FLOWS, Account, CustomerState, Flow, Series
 
 ASSET_TYPES = ("current", "term", "wealth")
@@ -218,12 +218,6 @@ def closings(parts: Sequence[Series], first: int, end: int) -> list[tuple[int, i
         level += flows[day]
         levels.append((day, level))
     return levels
-
-
-def first_movement(parts: Sequence[Series], after: int) -> int | None:
-    """The earliest day after `after` on which any of the series moved."""
-    days = [first_since(series, after + 1) for series in parts]
-    return min([day for day in days if day is not None], default=None)
 
 
 def last_movement(parts: Sequence[Series]) -> int | None:

@@ -8,13 +8,13 @@ from typing import Any
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from schemas.money import divide_half_away
+from tagger.dayvalues import first_since
 from tagger.features.balances import (
     PARTS,
     balance,
     closing_sum,
     closings,
     extreme_closing,
-    first_movement,
     last_movement,
     parts_of,
 )
@@ -82,8 +82,29 @@ class ExtremeBalance(_OverClosings):
         return self._choose(level for _, level in closings(parts, first, end))
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
-        first = self._window.span(evaluated_day)[0]
-        moved = first_movement(parts_of(state, self.measure), first)
+        """When the last of the days with the extreme closing leaves, and only worse ones are left."""
+        first, end = self._window.span(evaluated_day)
+        parts = parts_of(state, self.measure)
+        if any(series.last >= end for series in parts):
+            # At the very midnight after the day: what has come then is not told from what leaves.
+            return self.first_leaves(state, evaluated_day, horizon_ms)
+        levels = closings(parts, first, end)
+        extreme = self._choose(level for _, level in levels)
+        after = next((place for place in range(len(levels), 0, -1) if levels[place - 1][1] == extreme), 0)
+        if after == len(levels):
+            return None  # it is the balance now
+        return self._calendar.start_ms(levels[after][0] + self._window.count - 1)
+
+    def first_leaves(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        """When the first closing leaves that is another than the one after it: no change comes before."""
+        first = evaluated_day - self._window.count + 1
+        moved: int | None = None
+        for part in PARTS[self.measure]:
+            series = state.series.get(part)
+            if series is not None and series.last > first:
+                day = series.first if series.first > first else first_since(series, first + 1)
+                if day is not None and (moved is None or day < moved):
+                    moved = day
         # The level before a movement leaves when the window begins on the movement's day.
         return None if moved is None else self._calendar.start_ms(moved + self._window.count - 1)
 

@@ -68,6 +68,39 @@ def test_a_highest_balance_only_falls_and_a_lowest_only_rises() -> None:
     ]
 
 
+def test_an_extreme_balance_is_looked_at_when_its_last_day_leaves() -> None:
+    records = [
+        money("2026-03-02 09:00", 1000, "t1"),
+        money("2026-03-03 09:00", -500, "t2"),
+        money("2026-03-04 09:00", -100, "t3"),
+        money("2026-03-05 09:00", 50, "t4"),
+        money("2026-03-05 10:00", 50, "t5", account_type="term"),
+    ]
+    for verb, days in (("high", ["07"]), ("low", ["06", "09"])):
+        pack = f"""
+        pack: p
+        features: {{extreme: {{{verb}: assets, over: 5d}}}}
+        rules: {{r: {{when: assets > 0, refresh: extreme}}}}
+        """
+        found = run([*records, *ticks("2026-03-20 00:00")], pack)
+        told = [one for one in found.brief() if one[0] > "2026-03-06"]
+        assert told == [(f"2026-03-{day} 00:00:00", "refreshed", "r") for day in days]
+        assert (found.state().revision, found.state().due_ms) == (len(records) + len(days), NEVER)
+
+
+def test_what_moves_a_balance_at_the_very_midnight_is_followed_too() -> None:
+    pack = """
+    pack: p
+    features: {high: {high: assets, over: 2d}}
+    rules: {r: {when: assets > 0, refresh: high}}
+    """
+    records = [money("2026-03-02 09:00", 1000, "t1"), money("2026-03-03 00:00", -500, "t2")]
+    assert run([*records, *ticks("2026-03-20 00:00")], pack).brief() == [
+        ("2026-03-02 09:00:00", "opened", "r"),
+        ("2026-03-04 00:00:00", "refreshed", "r"),
+    ]
+
+
 def test_a_customer_at_rest_is_not_woken_by_what_its_rules_do_not_wait_for() -> None:
     pack = """
     pack: p
