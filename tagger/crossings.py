@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from schemas.bankday import BankCalendar
-from tagger.cheapest import read_feature
+from tagger.codegen.cheapest import read_feature
 from tagger.dayvalues import entries_since
 from tagger.expr import nodes
 from tagger.expr.nodes import Compare, Const, Node, Read

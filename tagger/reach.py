@@ -5,10 +5,10 @@ from contextlib import suppress
 from typing import get_args
 
 from schemas.journal import CustomerEvent
+from tagger.codegen.guards import Look, compile_look
+from tagger.codegen.updates import compile_updates
 from tagger.features.bits import BALANCES, PROFILE, FeatureBits
 from tagger.features.contract import Feature
-from tagger.features.updates import compile_updates
-from tagger.guards import Look, compile_look
 from tagger.kinds.contract import Context, Occasion, Rule
 from tagger.state import CustomerState
 

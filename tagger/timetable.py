@@ -1,17 +1,17 @@
 """When passing time alone may change something for a customer, and which rules it concerns.
 
 Timers of rules, events leaving a window of minutes or hours, and held tags fall due at any instant; all else turns
-with a bank day (`tagger.turning`), and so no earlier than the next midnight after what has been evaluated.
+with a bank day (`tagger.codegen.turning`), and so no earlier than the next midnight after what has been evaluated.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 from schemas.bankday import BankCalendar
+from tagger.codegen.turning import NEVER_DAYS, Days, Turn, compile_turning, days_after, turns_of
 from tagger.features.sliding import SlidingAggregate
 from tagger.kinds.contract import Rule
 from tagger.readers import Readers
 from tagger.state import NEVER, CustomerState
-from tagger.turning import NEVER_DAYS, Days, Turn, compile_turning, days_after, turns_of
 
 Slide = tuple[Callable[[CustomerState, int, int], int | None], int]
 """`next_change` of a feature, and the rules that read it: a bit a rule, in the program's order."""

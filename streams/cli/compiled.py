@@ -15,8 +15,8 @@ from textwrap import wrap
 from typing import Any
 
 from schemas.bankday import BankCalendar
+from tagger.codegen.guards import Guarded, compile_look
 from tagger.expr.compile import Expression
-from tagger.guards import Guarded, compile_look
 from tagger.kinds.contract import Rule
 from tagger.kinds.signal import SignalRule
 from tagger.program import Program

@@ -5,7 +5,8 @@ from builders import program_of
 from reference.compare import core_of
 from reference.made_up import RandomChoice, Scenario, made_up
 
-from tagger import guards, reach
+from tagger import reach
+from tagger.codegen import guards
 
 
 def outcome(scenario: Scenario) -> tuple[object, object]:

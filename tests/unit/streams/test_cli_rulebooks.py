@@ -13,7 +13,7 @@ from streams.cli.compiled import laid_out
 from streams.cli.rules import rules
 from streams.packs import read_folder
 from streams.settings import Settings
-from tagger.guards import compile_look
+from tagger.codegen.guards import compile_look
 from tagger.program import Program
 from tagger.rulebook import read_rulebook
 

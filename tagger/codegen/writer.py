@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tagger.cheapest import cheapest_first, read_feature
+from tagger.codegen.cheapest import cheapest_first, read_feature
+from tagger.codegen.inlined import LOCALS, Worth, inlined
 from tagger.expr.compile import Emitter, Expression
 from tagger.expr.nodes import Node, Read
 from tagger.features.contract import Feature
 from tagger.features.filters import RecordFilter
 from tagger.features.lookups import ActiveRule, Derived, LevelOf
-from tagger.inlined import LOCALS, Worth, inlined
 
 RESTS = "(_s.armed and _s.open is None and _s.since_ms is None)"
 """Of a signal's state `_s`: nothing waits for its condition to become true, and it may open when it does."""

@@ -1,7 +1,7 @@
 """What turns with a bank day: one generated function that says when, and for which rules.
 
-It asks no feature that a customer has no state of, none that only rules behind a shut gate read (`tagger.gates`),
-and what turns with the month only where nothing turns before.
+It asks no feature that a customer has no state of, none that only rules behind a shut gate read
+(`tagger.codegen.gates`), and what turns with the month only where nothing turns before.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,8 @@ from itertools import chain, groupby
 import msgspec
 
 from schemas.bankday import BankCalendar, next_period_start
+from tagger.codegen.gates import Gate, gate
+from tagger.codegen.writer import Writer
 from tagger.crossings import cuts_of, next_crossing
 from tagger.expr.compile import define
 from tagger.expr.turns import DayTurns
@@ -23,11 +25,9 @@ from tagger.features.recurring import Recurring
 from tagger.features.sliding import SlidingAggregate
 from tagger.features.stored import StoredFeature
 from tagger.features.summary import Summary
-from tagger.gates import Gate, gate
 from tagger.kinds.contract import Rule
 from tagger.readers import Readers
 from tagger.state import NEVER, CustomerState
-from tagger.writer import Writer
 
 NEVER_DAYS = 366
 _UNTIMED = (Balance, LevelOf, ActiveRule, Attribute)

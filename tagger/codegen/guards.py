@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tagger.cheapest import cost
+from tagger.codegen.cheapest import cost
+from tagger.codegen.writer import RESTS, Writer
 from tagger.expr.compile import Expression, define
 from tagger.kinds.contract import Context, Occasion, Rule, RuleTerms
 from tagger.kinds.grades import GradedRule
@@ -21,7 +22,6 @@ from tagger.kinds.scorecard import Scorecard, WholePoints
 from tagger.kinds.signal import SignalRule
 from tagger.readers import rules_read
 from tagger.state import CustomerState
-from tagger.writer import RESTS, Writer
 
 Look = Callable[[CustomerState, Occasion, Context, int], int]
 """Evaluates the rules that an occasion may move; takes a bound on the next deadline and returns it, brought down

@@ -10,7 +10,8 @@ move: this is sound only while no unknown is owed to warming, which callers see 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from tagger.cheapest import read_feature
+from tagger.codegen.cheapest import read_feature
+from tagger.codegen.writer import RESTS, Writer
 from tagger.expr import nodes
 from tagger.expr.compile import uses_today
 from tagger.expr.nodes import Call, Compare, Const, Node, Read
@@ -23,7 +24,6 @@ from tagger.kinds.contract import Rule
 from tagger.kinds.grades import GradedRule
 from tagger.kinds.scorecard import Scorecard
 from tagger.kinds.signal import SignalRule
-from tagger.writer import RESTS, Writer
 
 _UNTIMED = (Balance, Attribute, LevelOf, ActiveRule)
 # By comparison: how its left side must move to make it true.
