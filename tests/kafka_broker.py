@@ -34,7 +34,7 @@ from parts import CACHE, MissingPartError, exclusive, program  # noqa: E402
 
 from streams.child import Child, free_port  # noqa: E402
 
-VERSION = "4.1.0"
+VERSION = "4.1.2"
 POM = ROOT / "tools" / "kafka" / "pom.xml"
 CLUSTER_ID = "dGFnZ2VyLXRlc3QtY2x1cw"  # any 16 bytes in base64
 SETTINGS = {
@@ -206,7 +206,8 @@ class KafkaBroker:
         return self._folder / "server.properties"
 
     def _java(self, *arguments: str) -> list[str]:
-        options = [f"-Xmx{self._heap}", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+        log = {"defaultLogLevel": "warn", "showDateTime": "true", "dateTimeFormat": "HH:mm:ss.SSS"}
+        options = [f"-Xmx{self._heap}", *(f"-Dorg.slf4j.simpleLogger.{key}={value}" for key, value in log.items())]
         return [program("java", "default-jre-headless"), *options, "-cp", f"{self._jars}/*", *arguments]
 
     def _format(self) -> None:

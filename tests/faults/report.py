@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from kafka_broker import VERSION
 from pipeline import ROOT
 
 from streams.failpoints import REGISTRY
@@ -14,7 +15,7 @@ from .run import LEAST_RECOVERIES, Result, percentile
 
 _HEAD = """# Fault runs of {date}
 
-Real processes: `tagger worker`, Apache Kafka 4.1, Redis. What strikes is in `tests/faults/plan.py`, what is
+Real processes: `tagger worker`, Apache Kafka {kafka}, Redis. What strikes is in `tests/faults/plan.py`, what is
 compared in `tests/faults/verdict.py`. A run is green when no committed tag is missing, extra, doubled or out of
 order, every customer's state equals a plain fold of the journal byte for byte, every input offset has exactly one
 fate, Redis equals the changelog, and no worker ended for a reason that no fault explains.
@@ -33,7 +34,7 @@ def command(result: Result) -> str:
 def write(result: Result, page: Path) -> None:
     """Add the run's section to a page, which is begun if it is not there."""
     page.parent.mkdir(parents=True, exist_ok=True)
-    head = "" if page.exists() else _HEAD.format(date=time.strftime("%Y-%m-%d", time.gmtime()))
+    head = "" if page.exists() else _HEAD.format(date=time.strftime("%Y-%m-%d", time.gmtime()), kafka=VERSION)
     with page.open("a", encoding="utf-8") as file:
         file.write(f"{head}\n{section(result)}")
 

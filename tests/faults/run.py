@@ -94,6 +94,7 @@ async def run(plan: Plan, planted: str = "") -> Result:
             await _run(plan, settings, cluster, redis, fleet, result)
         finally:
             fleet.close()
+            cluster.keep_logs(folder)
     elapsed = (time.monotonic() - began) * machine.cores()
     result.taken_by_others = (machine.busy_seconds() - busy - (machine.our_seconds() - ours)) / elapsed
     if result.is_recovery_judged and (found := percentile(result.alone, 95)) > result.most_seconds:

@@ -1,8 +1,10 @@
 """The servers of a run: one Kafka node, or a cluster of three with every topic on all of them."""
 
+import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -57,6 +59,11 @@ class Cluster:
     def close(self) -> None:
         for node in self.nodes:
             node.close()
+
+    def keep_logs(self, folder: Path) -> None:
+        """Copy what the nodes logged, which goes with them."""
+        for number, node in enumerate(self.nodes, 1):
+            shutil.copy(node.log, folder / f"kafka-{number}.log")
 
 
 def _three() -> list[KafkaBroker]:
