@@ -4,7 +4,7 @@ import io
 import json
 import logging
 
-from streams.logs import describe, set_up_logs
+from streams.logs import REPEAT_SECONDS, describe, set_up_logs
 
 
 def logged(level: str, write: object) -> list[dict[str, object]]:
@@ -51,3 +51,30 @@ def test_an_exception_that_names_addresses_only_is_told() -> None:
 
 def test_lines_below_the_level_are_left_out() -> None:
     assert logged("warning", lambda log: log.info("restored")) == []
+
+
+def said(name: str, event: str, at: float) -> None:
+    record = logging.LogRecord(name, logging.WARNING, __file__, 1, event, (), None)
+    record.created = at
+    logging.getLogger(name).handle(record)
+
+
+def test_a_library_that_repeats_itself_is_told_once_in_a_while() -> None:
+    def write(_: object) -> None:
+        for tick in range(25):
+            said("aiokafka.consumer", "coordinator dead", 1000.0 + tick * REPEAT_SECONDS / 10)
+            said("aiokafka.client", "coordinator dead", 1000.0)
+        said("aiokafka.consumer", "coordinator found", 1000.0)
+
+    lines = [(line["logger"], line["event"], line.get("left_out")) for line in logged("info", write)]
+    assert lines == [
+        ("aiokafka.consumer", "coordinator dead", None),
+        ("aiokafka.client", "coordinator dead", None),
+        ("aiokafka.consumer", "coordinator dead", 9),
+        ("aiokafka.consumer", "coordinator dead", 9),
+        ("aiokafka.consumer", "coordinator found", None),
+    ]
+
+
+def test_what_we_say_ourselves_is_told_each_time() -> None:
+    assert len(logged("info", lambda log: [log.info("restored") for _ in range(3)])) == 3
