@@ -24,8 +24,9 @@ demo: .venv/demo.stamp ## an embedded broker, a simulated bank and its tags on t
 install: .venv/dev.stamp ## the project and its tools into .venv; the command is .venv/bin/tagger
 	@echo "installed: $(BIN)/tagger"
 
-test: lint ## lint, then every test
+test: lint ## lint, every test, then the short fault run, which wants the machine for itself
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m faults tests/faults
 
 lint: .venv/dev.stamp ## ruff, mypy --strict, the direction of imports
 	$(BIN)/ruff check .
@@ -56,10 +57,10 @@ reference: .venv/dev.stamp ## the compiled rules against a naive second reading,
 	$(BIN)/python -m tests.reference --seeds $(SEEDS) --keep-going
 
 FAULTS = $(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(NODES),--nodes $(NODES))
-FAULTS_PAGE = --report docs/reliability/$$(date -u +%F).md
+FAULTS_PAGE = --report docs/reliability/$$(date -u +%F)$(if $(filter 3,$(NODES)),-three-nodes).md
 
-faults: .venv/dev.stamp ## twenty kills and as many other faults on real servers, judged (SEED=7 NODES=3)
-	$(FAULTS)
+faults: .venv/dev.stamp ## twenty kills and as many other faults on real servers, judged (SEED=7 NODES=3 PAGE=yes)
+	$(FAULTS) $(if $(PAGE),$(FAULTS_PAGE))
 
 faults-long: .venv/dev.stamp ## two hundred kills over a million events, with a page under docs/reliability (SEED=7 NODES=3)
 	$(FAULTS) --kills 200 --events 1000000 $(FAULTS_PAGE)

@@ -4,8 +4,8 @@
 records never go into a log; customer ids may. An exception is told by its type and where it came from; its message
 only when its type is among `TOLD`, because other messages may quote what a record held.
 
-A library's line that repeats itself is told once in `REPEAT_SECONDS`: a client without its broker or coordinator says
-so at every attempt, twenty times a second in a worker of three stages, for as long as that lasts.
+A library's line that repeats itself is told once in `REPEAT_SECONDS`: a client without its broker or coordinator
+says so at every attempt, ten times a second, for as long as that lasts.
 """
 
 import json
@@ -58,7 +58,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class _OnceInAWhile(logging.Filter):
-    """Passes each line of a library once in `REPEAT_SECONDS`; the next says in `left_out` how many it stands for."""
+    """Passes each line of a library once in `REPEAT_SECONDS`; the next says how many were `left_out` since."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ from streams.settings import Settings
 POLL_SECONDS = 0.05
 _RESTART_SECONDS = 0.5
 _STOP_SECONDS = 60.0
-_BROKER_AWAY = frozenset({"broker-kill", "broker-restart", "broker-freeze"})
+_BROKER_AWAY = frozenset({"broker-kill", "broker-restart", "broker-freeze", "coordinator-lost"})
 EXPLAINED = {
     "UnreachableError": _BROKER_AWAY,  # no broker at the start, or a coordinator that stays away
     "KafkaConnectionError": _BROKER_AWAY,

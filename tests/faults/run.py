@@ -21,6 +21,7 @@ from . import machine
 from .bank import PACKS, stream
 from .feed import Feed
 from .fleet import Fleet
+from .operator import Operator
 from .plan import Plan
 from .servers import Cluster
 from .storm import Storm, Struck, recoveries
@@ -138,17 +139,20 @@ async def _run(
     result.struck, result.notes = storm.struck, storm.notes
     for _ in range(plan.workers):
         fleet.start()
-    tasks = [asyncio.create_task(work) for work in (watch.run(), fleet.supervise(), feed.run())]
-    watching, supervising, feeding = tasks
+    operator = Operator(settings, cluster, storm)
+    works = (watch.run(), fleet.supervise(), operator.run(), feed.run())
+    tasks = [asyncio.create_task(work) for work in works]
+    watching, supervising, operating, feeding = tasks
     try:
         with _timed(result, "first take-over"):
-            await _first(asyncio.create_task(_until_settled(fleet)), watching, supervising)
+            await _first(asyncio.create_task(_until_settled(fleet)), watching, supervising, operating)
         with _timed(result, "storm"):
-            await _first(asyncio.create_task(storm.run()), watching, supervising)
+            await _first(asyncio.create_task(storm.run()), watching, supervising, operating)
         with _timed(result, "drain"):
             await feeding
             await _settle(pipeline)
             supervising.cancel()
+            operating.cancel()
             await asyncio.gather(*(fleet.leave(worker) for worker in list(fleet.workers)))
         with _timed(result, "verdict"):
             await _judge(plan, pipeline, redis, watch, result)
@@ -158,6 +162,7 @@ async def _run(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    result.figures["brokers restarted that had lost a group coordinator"] = operator.restarts
     _count(result, fleet, storm)
 
 

@@ -1,5 +1,6 @@
 """The servers of a run: one Kafka node, or a cluster of three with every topic on all of them."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,11 +37,13 @@ class Cluster:
 
     Attributes:
         nodes: each may be killed, frozen and started again by itself.
+        hands: held by whoever does so.
     """
 
     def __init__(self, nodes: int) -> None:
         self.nodes = [KafkaBroker(heap=_HEAP[1])] if nodes == 1 else _three()
         self.bootstrap = ",".join(node.bootstrap for node in self.nodes)
+        self.hands = asyncio.Lock()
 
     def __enter__(self) -> Self:
         try:

@@ -131,8 +131,7 @@ class Storm:
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
-                self.notes.append(f"{time.strftime('%H:%M:%S', time.gmtime())} waited {seconds:.0f} s for {what}")
-                self._say(self.notes[-1])
+                self.note(f"waited {seconds:.0f} s for {what}")
                 return False
             await asyncio.sleep(_POLL_SECONDS)
         return True
@@ -181,15 +180,17 @@ class Storm:
 
     async def _restart(self, fault: Fault, end: Callable[[KafkaBroker], None]) -> None:
         node = self._node(fault)
-        await asyncio.to_thread(end, node)
-        await asyncio.sleep(fault.seconds)
-        await asyncio.to_thread(node.start, START_SECONDS)
+        async with self._cluster.hands:
+            await asyncio.to_thread(end, node)
+            await asyncio.sleep(fault.seconds)
+            await asyncio.to_thread(node.start, START_SECONDS)
 
     async def _freeze_broker(self, fault: Fault, struck: Struck) -> None:
         node = self._node(fault)
-        node.pause()
-        await asyncio.sleep(fault.seconds)
-        node.resume()
+        async with self._cluster.hands:
+            node.pause()
+            await asyncio.sleep(fault.seconds)
+            node.resume()
 
     def _node(self, fault: Fault) -> KafkaBroker:
         return self._cluster.nodes[fault.place % len(self._cluster.nodes)]
@@ -235,13 +236,20 @@ class Storm:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
+    def note(self, what: str) -> None:
+        """Tell it now, and in the report."""
+        self.notes.append(f"{time.strftime('%H:%M:%S', time.gmtime())} {what}")
+        self._say(self.notes[-1])
+
     def _say(self, what: str) -> None:
         seconds = time.monotonic() - self._began
         sys.stderr.write(f"{seconds:7.1f} s {self._feed.sent:8} sent  {what}\n")
         sys.stderr.flush()
 
 
-DISTURBING = frozenset({"kill", "crash", "pause", "broker-kill", "broker-restart", "broker-freeze", "open"})
+DISTURBING = frozenset(
+    {"kill", "crash", "pause", "broker-kill", "broker-restart", "broker-freeze", "coordinator-lost", "open"}
+)
 """What keeps tags from coming for a while."""
 
 
