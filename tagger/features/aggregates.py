@@ -6,7 +6,6 @@ A bucket is named by its first day. At most N of them for `Nd` and `Nmo`, two fo
 
 from typing import Any
 
-from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from tagger.dayvalues import add_before, begin_day, drop_before, entries_ascending, entries_since
 from tagger.features.contract import Moment
@@ -121,9 +120,3 @@ class DaysSince(StoredFeature):
         if self.key not in state.features:
             return None
         return self._calendar.start_ms(evaluated_day + 1)
-
-    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        return None
-
-    def warm_from(self, began_day: int) -> int | None:
-        return None

@@ -148,7 +148,7 @@ def _average(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Ladd
     window = _window(model.over, model.previous)
     definition = f"average_balance {model.balance} over {window.describe()}"
     feature = AverageBalance(
-        name=name, definition=definition, key=0, measure=model.balance, window=window, calendar=scope.calendar
+        name=name, definition=definition, measure=model.balance, window=window, calendar=scope.calendar
     )
     return feature, (Type.MONEY,), False
 
@@ -158,7 +158,6 @@ def _extreme(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Ladd
     feature = ExtremeBalance(
         name=name,
         definition=f"{model.verb} {model.balance} over {window.describe()}",
-        key=0,
         measure=model.balance,
         window=window,
         calendar=scope.calendar,

@@ -6,7 +6,6 @@ They keep no state of their own: daily net flows are part of every customer's st
 from typing import Any
 
 from schemas.bankday import BankCalendar
-from schemas.journal import CustomerEvent
 from schemas.money import divide_half_away
 from tagger.dayvalues import first_since
 from tagger.features.balances import (
@@ -18,32 +17,24 @@ from tagger.features.balances import (
     last_movement,
     parts_of,
 )
+from tagger.features.computed import Computed
 from tagger.features.contract import Moment
 from tagger.features.windows import DayWindow
 from tagger.state import CustomerState
 
 
-class _OverClosings:
-    source: str | None = None
-    parts: tuple[str, ...] = ()
-
+class _OverClosings(Computed):
     def __init__(
-        self, *, name: str, definition: str, key: int, measure: str, window: DayWindow, calendar: BankCalendar
+        self, *, name: str, definition: str, measure: str, window: DayWindow, calendar: BankCalendar
     ) -> None:
-        self.name, self.definition, self.key = name, definition, key
+        self.name, self.definition = name, definition
         self.meaning = definition
         self.measure, self._window, self._calendar = measure, window, calendar
         self.previous = window.previous
 
-    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        return False
-
     def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
         first, end = self._window.span(moment.today)
         return calendar.start_ms(first), calendar.start_ms(end)
-
-    def warm_from(self, began_day: int) -> int | None:
-        return None
 
 
 class AverageBalance(_OverClosings):
@@ -109,30 +100,14 @@ class ExtremeBalance(_OverClosings):
         return None if moved is None else self._calendar.start_ms(moved + self._window.count - 1)
 
 
-class Balance:
+class Balance(Computed):
     """A balance now: `assets`, or what stands on one type of account."""
-
-    source: str | None = None
-    parts: tuple[str, ...] = ()
-    key = 0
 
     def __init__(self, measure: str) -> None:
         self.name = self.definition = self.meaning = self.measure = measure
 
-    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        return False
-
     def value(self, state: CustomerState, moment: Moment) -> Any:
         return balance(state, self.measure)
-
-    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
-        return None
-
-    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        return None
-
-    def warm_from(self, began_day: int) -> int | None:
-        return None
 
 
 class FurthestBalance(Balance):

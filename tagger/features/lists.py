@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from schemas.bankday import BankCalendar
-from schemas.journal import CustomerEvent
+from tagger.features.computed import Computed
 from tagger.features.contract import Moment
 from tagger.state import CustomerState
 
@@ -15,7 +15,7 @@ from tagger.state import CustomerState
 ItemTest = Callable[[Any, int], Any]
 
 
-class ListFeature:
+class ListFeature(Computed):
     """What the matching items of a list come to.
 
     Args:
@@ -23,10 +23,6 @@ class ListFeature:
         field: of the item's struct.
         uses_today: `where` depends on the day.
     """
-
-    source: str | None = None
-    parts: tuple[str, ...] = ()
-    key = 0
 
     def __init__(
         self,
@@ -43,9 +39,6 @@ class ListFeature:
         self.meaning = definition
         self._items, self._where, self._field = items, where, field
         self._uses_today, self._calendar = uses_today, calendar
-
-    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        return False
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         raise NotImplementedError
@@ -67,12 +60,6 @@ class ListFeature:
         if not self._uses_today or state.attributes is None or not getattr(state.attributes, self._items):
             return None
         return self._calendar.start_ms(evaluated_day + 1)
-
-    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        return None
-
-    def warm_from(self, began_day: int) -> int | None:
-        return None
 
 
 class ListCount(ListFeature):

@@ -7,33 +7,17 @@ from fractions import Fraction
 from typing import Any
 
 from schemas.bankday import BankCalendar
-from schemas.journal import CustomerEvent
 from tagger.expr.compile import Expression
 from tagger.expr.turns import DayTurns, day_turns
+from tagger.features.computed import Computed
 from tagger.features.contract import FIRST_NAME, Environment, Feature, Moment
 from tagger.state import CustomerState
 
 
-class _Lookup:
-    source: str | None = None
-    parts: tuple[str, ...] = ()
-    key = 0
-
+class _Lookup(Computed):
     def __init__(self, name: str, definition: str) -> None:
         self.name, self.definition = name, definition
         self.meaning = definition
-
-    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        return False
-
-    def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
-        return None
-
-    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        return None
-
-    def warm_from(self, began_day: int) -> int | None:
-        return None
 
 
 class LevelOf(_Lookup):

@@ -6,7 +6,6 @@ State: the dates to come, ascending, each once; the nearest 32 are kept.
 from bisect import bisect_left
 from typing import Any
 
-from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
 from tagger.features.stored import Stored, StoredFeature
@@ -43,9 +42,3 @@ class NextDate(StoredFeature):
         # A date counts to the end of its day.
         passed = next((day + 1 for day in state.features.get(self.key, ()) if day + 1 > evaluated_day), None)
         return None if passed is None else self._calendar.start_ms(passed)
-
-    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        return None
-
-    def warm_from(self, began_day: int) -> int | None:
-        return None

@@ -46,6 +46,14 @@ class StoredFeature:
         """As `Feature.update`."""
         raise NotImplementedError
 
+    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
+        """As `Feature.window_ms`: no window."""
+        return None
+
+    def warm_from(self, began_day: int) -> int | None:
+        """As `Feature.warm_from`: at once."""
+        return None
+
 
 class WindowedFeature(StoredFeature):
     """A feature over bank days: what it covers, and from when on a new one has seen it all."""

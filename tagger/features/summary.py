@@ -9,7 +9,6 @@ from bisect import bisect_left
 from fractions import Fraction
 from typing import Any
 
-from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent, Transaction
 from tagger.features.contract import Moment
 from tagger.features.stored import StoredFeature
@@ -63,9 +62,3 @@ class Summary(StoredFeature):
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         return self._calendar.start_ms(evaluated_day + 1) if self.key in state.features else None
-
-    def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:
-        return None
-
-    def warm_from(self, began_day: int) -> int | None:
-        return None
