@@ -81,13 +81,12 @@ class IngestTask:
         self._state = IngestState()
 
     async def take_over(self) -> int:
-        """Fence, then read where to go on: the group's offset, which nothing else states.
+        """Fence, then read where to go on.
 
         Raises:
             PositionError: the input no longer holds what was not read yet.
         """
         await self._unit.fence()
-        await self._unit.wake(self._group, self._tp)
         if failpoints.armed:
             await failpoints.reach("ingest.before-position")
         settings, tp = self._settings, self._tp

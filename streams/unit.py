@@ -246,22 +246,6 @@ class UnitOfWork:
                     await self._abort(producer)
         seen.steps += 1
 
-    async def wake(self, group: str, tp: TopicPartition) -> None:
-        """Have the group's coordinator write an offset, and abort it; after that its answers can be trusted.
-
-        After a broker's restart Kafka 4.1's may answer before it has read its log in, as if nothing, or less, had
-        ever been committed. It notices at the next write, refuses that, and reads its log again.
-
-        Raises:
-            FencedError, OutcomeUnknownError: as `Transaction.commit`.
-        """
-        async with self.begin():
-            assert self._producer is not None
-            try:
-                await self._producer.send_offsets_to_transaction({tp: OffsetAndMetadata(0, "")}, group)
-            except Exception as error:
-                raise _outcome(error) from error
-
     async def close(self) -> None:
         """Let go of the producer within seconds, whatever state it or the broker is in.
 

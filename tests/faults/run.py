@@ -139,7 +139,7 @@ async def _run(
     result.struck, result.notes = storm.struck, storm.notes
     for _ in range(plan.workers):
         fleet.start()
-    operator = Operator(settings, cluster, storm)
+    operator = Operator(cluster, storm)
     works = (watch.run(), fleet.supervise(), operator.run(), feed.run())
     tasks = [asyncio.create_task(work) for work in works]
     watching, supervising, operating, feeding = tasks
@@ -162,7 +162,7 @@ async def _run(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    result.figures["brokers restarted that had lost a group coordinator"] = operator.restarts
+    result.figures["brokers restarted for a group coordinator out of step"] = operator.restarts
     _count(result, fleet, storm)
 
 

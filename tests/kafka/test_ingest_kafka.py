@@ -14,8 +14,7 @@ from task_driver import TaskDriver
 
 from schemas.deadletters import DeadLetter, decode_dead_letter
 from schemas.journal import JournalRecord, Tick, Transaction, decode_record
-from streams import ingest
-from streams.clients import committed_offsets, offset_ranges, open_producer, read_topic
+from streams.clients import committed_offsets, open_producer, read_topic
 from streams.ingest import Ingest, IngestTask
 from streams.partitioner import partition_of
 from streams.settings import Settings
@@ -325,28 +324,6 @@ async def test_clock_and_counts_survive_a_restart(settings: Settings, producer: 
     assert state.time_ms == 1_772_413_200_000
     assert [letter.reason for letter in await dead_letters(settings)] == ["far_future"]
     assert (state.passed_on, state.dead_letters) == (2, 1)
-
-
-async def test_coordinator_that_knows_nothing_until_it_is_written_to_moves_nothing(
-    settings: Settings, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As Kafka 4.1's when a first, slow reading of its log ends after the second began."""
-    await send(producer, settings, [transaction(number) for number in range(5)])
-    await Driver(settings).run()
-
-    async def written() -> int:
-        logs = [TopicPartition("__consumer_offsets", number) for number in range(4)]
-        return sum(end for _, end in (await offset_ranges(settings, logs)).values())
-
-    at_restart = await written()
-
-    async def answer(*question: Any) -> dict[TopicPartition, OffsetAndMetadata]:
-        return await committed_offsets(*question) if await written() > at_restart else {}
-
-    monkeypatch.setattr(ingest, "committed_offsets", answer)
-    await send(producer, settings, [transaction(5)])
-    assert await Driver(settings).run() == 6
-    assert event_ids(await journal(settings)) == [f"t-{number}" for number in range(6)]
 
 
 async def test_offset_moved_by_an_operator_is_where_reading_goes_on(
