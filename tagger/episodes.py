@@ -161,7 +161,7 @@ def _give_off(
     if episode.rank is not None:
         value = value | {"rank": episode.rank, "previous_rank": episode.previous_rank}
     delivery = _delivery(terms, after, context, episode is evaluation.rule_state.proposed)
-    episode.push, episode.held = delivery.push, delivery.reason
+    episode.push, episode.held, episode.control = delivery.push, delivery.reason, delivery.control
     context.tags.append(
         TagEvent(
             tag_id=tag_id(terms.name, context.customer_id, episode.number),

@@ -116,6 +116,7 @@ class Episode(msgspec.Struct, array_like=True, gc=False):
         refreshed: the printed value of the rule's `refresh` feature at the last revision.
         push, held: what the last revision's `delivery` said.
         unmet: the condition of `converts` was not true when last looked at, so that its becoming true converts.
+        control: the last revision's `delivery` said that the customer is one of the control group.
     """
 
     number: int
@@ -131,6 +132,7 @@ class Episode(msgspec.Struct, array_like=True, gc=False):
     push: bool = False
     held: HeldReason | None = None
     unmet: bool = False
+    control: bool = False
 
 
 class RuleState(msgspec.Struct, array_like=True, gc=False):

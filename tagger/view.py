@@ -101,5 +101,5 @@ def _delivery(customer: CustomerState, rule: str, episode: Episode, calendar: Ba
         push=episode.push,
         reason=episode.held,
         not_before=None if held is None or episode.push else calendar.format(held),
-        control=episode.held == "control",
+        control=episode.control,
     )

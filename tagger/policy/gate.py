@@ -93,7 +93,7 @@ class Gate:
         for candidate in sorted(candidates, key=lambda one: one.rank):
             self._decide(turn, candidate, context)
         if self._terms.is_control(context.customer_id):
-            _mark_control(context)
+            _mark_control(state, context)
         context.gated = len(context.tags)
         forget(contacts, self._terms.counts, occasion.now_ms - (self._terms.within_ms or -1))
         state.contacts = None if contacts.is_empty() else contacts
@@ -217,9 +217,13 @@ def _deliver(context: Context, index: int, episode: Episode | None, delivery: De
         episode.push, episode.held = delivery.push, delivery.reason
 
 
-def _mark_control(context: Context) -> None:
+def _mark_control(state: CustomerState, context: Context) -> None:
     """Say of every tag of a customer of the control group that it is one, whatever else holds it."""
     for index in range(context.gated, len(context.tags)):
         tag = context.tags[index]
+        one = state.rules.get(tag.rule)
+        for episode in () if one is None else (one.open, one.proposed):
+            if episode is not None and tag_id(tag.rule, tag.customer_id, episode.number) == tag.tag_id:
+                episode.control = True
         delivery = msgspec.structs.replace(tag.delivery, control=True)
         context.tags[index] = msgspec.structs.replace(tag, delivery=delivery)

@@ -6,8 +6,10 @@ import pytest
 from builders import activation, app, at, feedback, money, pause, profile, tick, ticks
 from driver import Run, run
 
+from schemas.bankday import BankCalendar
 from schemas.journal import Consent, JournalRecord
 from tagger.episodes import tag_id
+from tagger.view import project_customer
 
 # `open-n` is open while a view of product n is among today's and yesterday's.
 RULES = """
@@ -308,6 +310,37 @@ def test_the_control_group_is_tagged_and_never_contacted() -> None:
         assert [one["push"] for one in deliveries] == [False, person not in control]
     other = run([*records, *ticks("2026-03-03 12:00")], {"r1": RULES + share.replace("2026", "2027") + NIGHT})
     assert [person for person in people if other.told(person)[0]["delivery"]["control"]] != control
+
+
+def test_the_view_says_of_the_control_group_what_the_last_revision_said() -> None:
+    """Whatever else holds the tag, a proposed level too; a policy without such a group says so at the next one."""
+    everybody, nobody = "control: {share: 100%, salt: '2026'}\n", "consent: true\n"
+    graded = RULES.replace("large: 1000}}", "large: 1000}, approval: {from: large}}")
+    records: list[JournalRecord] = [
+        activation("r1"), *ticks("2026-03-02 08:00"), app("2026-03-02 09:00", "a1", product="A"),
+        money("2026-03-02 10:00", 2000, "t1"),
+    ]  # fmt: skip
+    packs = {"r1": graded + everybody, "r2": graded + nobody}
+    result = run(records, packs)
+    assert controls(result) == {("low", 1): True, ("tiers", 1): True, ("tiers", 2): True}
+    assert shown(result) == controls(result)
+    changed = run([*records, activation("r2"), app("2026-03-02 11:00", "a2", product="A")], packs)
+    assert controls(changed)["low", 1] is False
+    assert shown(changed) == controls(changed)
+
+
+def controls(result: Run) -> dict[tuple[str, int], bool]:
+    """What the last revision of each tag said, by rule and the how-manieth episode."""
+    last = {tag["tag_id"]: tag for tag in result.told()}
+    numbers = {tag_id(rule, "C1", number): (rule, number) for rule in ("low", "tiers") for number in (1, 2)}
+    return {numbers[one]: tag["delivery"]["control"] for one, tag in last.items()}
+
+
+def shown(result: Run) -> dict[tuple[str, int], bool]:
+    """The same of the view."""
+    tags = project_customer("C1", result.customers["C1"], BankCalendar("Asia/Shanghai")).tags
+    numbers = {tag_id(rule, "C1", number): (rule, number) for rule in ("low", "tiers") for number in (1, 2)}
+    return {numbers[one]: tag.delivery.control for one, tag in tags.items()}
 
 
 def test_a_tag_decided_long_after_its_time_is_stale() -> None:
