@@ -15,6 +15,9 @@ from tagger.episodes import tag_id
 from tagger.features.balances import balance
 from tagger.state import CustomerState, Episode, decode_state
 
+SEGMENT_RULE = "lifecycle-segment"
+"""The rule whose level is a customer's segment; without it there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenTag:
@@ -41,7 +44,8 @@ class View:
     """What readers may see of one customer.
 
     Attributes:
-        profile: field → text: `assets`, `segment`, `updated_at`, and `level.{scheme}` a ladder.
+        profile: field → text: `assets`, balances by type of account, `level.{rule}` of each rule that grades,
+            `segment` (the level of `SEGMENT_RULE`), `updated_at`.
         tags: tag id → open episode, in order of opening.
         accounts: `type:account` → balance; "others" sums what lies beyond the accounts remembered.
     """
@@ -65,6 +69,8 @@ def project_customer(customer_id: str, state: bytes, calendar: BankCalendar) -> 
     for rule, rule_state in sorted(customer.rules.items()):
         if rule_state.level is not None:
             profile[f"level.{rule}"] = rule_state.level
+            if rule == SEGMENT_RULE:
+                profile["segment"] = rule_state.level
     profile["updated_at"] = calendar.format(customer.clock_ms)
     accounts = {
         name or "others": format_fen(account.opening_fen + account.moved_fen)

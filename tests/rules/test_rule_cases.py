@@ -13,6 +13,7 @@ from tagger.lint.checks import lint
 from tagger.program import Program
 from tagger.rulebook import Rulebook, RulebookError, read_rulebook
 from tagger.settings import CoreSettings
+from tagger.view import SEGMENT_RULE
 
 RULES = Path(__file__).parents[2] / "rules"
 FILES = {f"rules/{path.name}": path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml"))}
@@ -53,6 +54,11 @@ def test_case(result: CaseResult) -> None:
 
 def test_nothing_in_the_packs_is_doubtful(rulebook: Rulebook) -> None:
     assert [str(finding) for finding in lint(rulebook)] == []
+
+
+def test_the_rule_that_readers_of_the_view_know_as_the_segment_is_there(rulebook: Rulebook) -> None:
+    _, rule = rulebook.rules[SEGMENT_RULE]
+    assert isinstance(rule, GradedRule)
 
 
 def test_every_pack_names_its_source(rulebook: Rulebook) -> None:

@@ -6,7 +6,7 @@ from driver import Run, run
 
 from schemas.bankday import BankCalendar
 from tagger.episodes import LIFE, tag_id
-from tagger.view import project_customer
+from tagger.view import SEGMENT_RULE, project_customer
 
 PACK = """
 pack: p
@@ -84,6 +84,7 @@ def test_nothing_follows_a_closed_episode() -> None:
 
 def test_the_view_shows_balances_levels_and_open_tags() -> None:
     pack = PACK + "  steps: {by: assets, levels: {low: 1, high: 20}}\n"
+    pack += f"  {SEGMENT_RULE}: {{levels: {{regular: otherwise, new: assets < 0}}, silent: [regular]}}\n"
     records = [
         tick("2026-03-02 08:00"),
         money("2026-03-02 09:00", 12, "t1", after=100),
@@ -98,7 +99,9 @@ def test_the_view_shows_balances_levels_and_open_tags() -> None:
         "current": "100.00",
         "wealth": "5.00",
         "loan": "3.00",
+        "level.lifecycle-segment": "regular",
         "level.steps": "high",
+        "segment": "regular",
         "updated_at": "2026-03-02T09:30:00+08:00",
     }
     assert view.accounts == {"current:A1": "100.00", "loan:L": "3.00", "wealth:W": "5.00"}
