@@ -64,6 +64,18 @@ def test_a_valid_record_is_passed_on_with_its_origin_and_moves_the_clock() -> No
     assert (state.first_offset, state.next_offset, state.time_ms, state.passed_on) == (7, 8, NOW - DAY, 1)
 
 
+def test_fields_that_the_contract_does_not_know_are_counted_of_what_is_passed_on() -> None:
+    def with_more(record: RawRecord, **more: Any) -> RawRecord:
+        return RawRecord(json.dumps(json.loads(record.value or b"") | more).encode())
+
+    one, other = with_more(at_ms(NOW), x=1, y={"z": 2}), with_more(at_ms(NOW + 2), x=3)
+    state, _ = read(source(), one, at_ms(NOW + 1), other)
+    assert state.unknown_fields == 3
+    state, out = read(source(), with_more(at_ms(NOW + 3), amount="-5", x=4), state=state)
+    assert (len(out.dead_letters), state.unknown_fields) == (1, 3)
+    assert IngestState.from_metadata(state.to_metadata()).unknown_fields == 3
+
+
 def test_a_dead_letter_holds_the_record_and_moves_nothing() -> None:
     state, out = read(source(), RawRecord(b'{"x":1}', key=b"k", timestamp=123, offset=5))
     letter = out.dead_letters[0]
