@@ -177,25 +177,33 @@ class IngestTask:
 
     async def _let_others_catch_up(self) -> None:
         limit_ms = self._settings.max_skew_seconds * 1000
-        waited = 0.0
-        while limit_ms and waited < MAX_PAUSE_SECONDS and await self._ahead_ms() > limit_ms:
+        waited, held_by = 0.0, ""
+        while limit_ms and waited < MAX_PAUSE_SECONDS:
+            ahead_ms, slowest = await self._ahead_of_the_slowest()
+            if ahead_ms <= limit_ms:
+                break
             await asyncio.sleep(_PAUSE_STEP_SECONDS)
-            waited += _PAUSE_STEP_SECONDS
+            waited, held_by = waited + _PAUSE_STEP_SECONDS, slowest
         if waited:
-            self._log(logging.INFO, "waited for slower sources", seconds=waited)
+            self._log(logging.INFO, "waited for slower sources", seconds=waited, slowest=held_by)
 
-    async def _ahead_ms(self) -> int:
-        """How far this source is ahead of the slowest open one; 0 when nothing is known to compare."""
+    async def _ahead_of_the_slowest(self) -> tuple[int, str]:
+        """By how much, in ms, and which source that is; 0 when nothing is known to compare."""
         mine = self._state.time_ms
         if mine is None:
-            return 0
+            return 0, ""
         settings = self._settings
         counts = await partition_counts(settings, [settings.topic(name) for name in settings.clock_topics])
         sources = [TopicPartition(topic, number) for topic, count in counts.items() for number in range(count)]
         committed = await committed_offsets(settings, self._group, sources)
-        states = [IngestState.from_metadata(position.metadata) for position in committed.values()]
-        times = [state.time_ms for state in states if state.time_ms is not None and not state.closed]
-        return mine - min(times, default=mine)
+        states = {tp: IngestState.from_metadata(position.metadata) for tp, position in committed.items()}
+        times = {
+            tp: state.time_ms for tp, state in states.items() if state.time_ms is not None and not state.closed
+        }
+        if not times:
+            return 0, ""
+        slowest = min(times, key=lambda tp: (times[tp], tp))
+        return mine - times[slowest], name_of(slowest)
 
     def _ready(self) -> Source:
         assert self._source is not None, "take_over() comes first"
