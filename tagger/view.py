@@ -48,11 +48,13 @@ class View:
             `segment` (the level of `SEGMENT_RULE`), `updated_at`.
         tags: tag id → open episode, in order of opening.
         accounts: `type:account` → balance; "others" sums what lies beyond the accounts remembered.
+        drift: `type:account` → what its latest statement says more than was booked; only where they differ.
     """
 
     profile: dict[str, str] = field(default_factory=dict)
     tags: dict[str, OpenTag] = field(default_factory=dict)
     accounts: dict[str, str] = field(default_factory=dict)
+    drift: dict[str, str] = field(default_factory=dict)
 
 
 def project_customer(customer_id: str, state: bytes, calendar: BankCalendar) -> View:
@@ -76,7 +78,8 @@ def project_customer(customer_id: str, state: bytes, calendar: BankCalendar) -> 
         name or "others": format_fen(account.opening_fen + account.moved_fen)
         for name, account in sorted(customer.accounts.items())
     }
-    return View(profile, _open_tags(customer_id, customer, calendar), accounts)
+    drift = {name: format_fen(one.drift_fen) for name, one in sorted(customer.accounts.items()) if one.drift_fen}
+    return View(profile, _open_tags(customer_id, customer, calendar), accounts, drift)
 
 
 def _open_tags(customer_id: str, customer: CustomerState, calendar: BankCalendar) -> dict[str, OpenTag]:

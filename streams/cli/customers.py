@@ -36,7 +36,7 @@ def show_customer(settings: Settings, customer_id: str, as_json: bool) -> None:
     view = project_customer(customer_id, record.value, BankCalendar(settings.zone))
     if as_json:
         where = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-        shown = {"profile": view.profile, "accounts": view.accounts, "tags": view.tags}
+        shown = {"profile": view.profile, "accounts": view.accounts, "drift": view.drift, "tags": view.tags}
         print_json({"customer_id": customer_id, **shown, "changelog": where})
         return
     _print_customer(customer_id, view)
@@ -44,7 +44,8 @@ def show_customer(settings: Settings, customer_id: str, as_json: bool) -> None:
 
 def _print_customer(customer_id: str, view: View) -> None:
     fields = {"field": lambda item: item[0], "value": lambda item: item[1]}
-    print_table(fields, [("customer_id", customer_id), *view.profile.items(), *view.accounts.items()])
+    drift = [(f"drift of {name}", amount) for name, amount in view.drift.items()]
+    print_table(fields, [("customer_id", customer_id), *view.profile.items(), *view.accounts.items(), *drift])
     click.echo()
     columns: Columns = {
         "rule": lambda item: item[1].rule,

@@ -20,7 +20,7 @@ from streams.clients import open_producer
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import create
-from tagger.state import CustomerState, Episode, RuleState, Series, encode_state
+from tagger.state import Account, CustomerState, Episode, RuleState, Series, encode_state
 
 pytestmark = pytest.mark.kafka
 
@@ -70,6 +70,7 @@ def state(assets: str, *rules: str) -> bytes:
         CustomerState(
             clock_ms=0,
             series={"current": Series(total_fen=parse_fen(assets))},
+            accounts={"current:A1": Account(moved_fen=parse_fen(assets), drift_fen=-25)},
             rules={rule: RuleState(episodes=1, open=Episode(1, 1, 7)) for rule in rules},
         )
     )
@@ -113,12 +114,14 @@ def test_customer_is_shown_as_last_committed(settings: Settings) -> None:
     (shown,) = lines(invoke(customers, settings, "show", "C1", "--json"))
     assert shown["profile"]["assets"] == "3.00"
     assert [tag["rule"] for tag in shown["tags"].values()] == ["inflow"]
+    assert (shown["accounts"], shown["drift"]) == ({"current:A1": "3.00"}, {"current:A1": "-0.25"})
     assert shown["changelog"]["topic"] == "look.tagging.customers"
 
 
 def test_customer_is_plain_lines_when_piped(settings: Settings) -> None:
     output = invoke(customers, settings, "show", "C2").output.splitlines()
     assert "assets\t2.00" in output
+    assert "drift of current:A1\t-0.25" in output
     assert any(line.startswith("inflow\t-\t1970-01-01T08:00:00.007+08:00") for line in output)
 
 

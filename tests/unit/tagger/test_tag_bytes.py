@@ -90,13 +90,14 @@ def test_the_view_shows_balances_levels_and_open_tags() -> None:
         money("2026-03-02 09:00", 12, "t1", after=100),
         money("2026-03-02 09:10", -3, "t2", account="L", account_type="loan"),
         money("2026-03-02 09:20", 5, "t3", account="W", account_type="wealth", own=True),
+        money("2026-03-02 09:25", 1, "t4", after=105),
         app("2026-03-02 09:30", "a1", product="P"),
     ]
     result = run(records, pack)
     view = project_customer("C1", result.customers["C1"], BankCalendar("Asia/Shanghai"))
     assert view.profile == {
-        "assets": "100.00",
-        "current": "100.00",
+        "assets": "101.00",
+        "current": "101.00",
         "wealth": "5.00",
         "loan": "3.00",
         "level.lifecycle-segment": "regular",
@@ -104,7 +105,8 @@ def test_the_view_shows_balances_levels_and_open_tags() -> None:
         "segment": "regular",
         "updated_at": "2026-03-02T09:30:00+08:00",
     }
-    assert view.accounts == {"current:A1": "100.00", "loan:L": "3.00", "wealth:W": "5.00"}
+    assert view.accounts == {"current:A1": "101.00", "loan:L": "3.00", "wealth:W": "5.00"}
+    assert view.drift == {"current:A1": "4.00"}
     assert [
         (one.rule, one.level, one.opened_at, one.expires_at, one.delivery.push) for one in view.tags.values()
     ] == [
