@@ -103,7 +103,7 @@ async def test_a_rate_is_kept(settings: Settings) -> None:
     records = [SourceRecord(TRANSACTIONS, b"C1", b"{}")] * 100
     began = time.monotonic()
     await publish(settings, records, topics=frozenset({TRANSACTIONS}), rate=100)
-    assert 0.9 < time.monotonic() - began < 10
+    assert time.monotonic() - began > 0.9
 
 
 async def test_a_topic_that_does_not_exist_is_named(settings: Settings) -> None:
