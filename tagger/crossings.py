@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from schemas.bankday import BankCalendar
 from tagger.codegen.cheapest import read_feature
-from tagger.dayvalues import entries_since
+from tagger.dayvalues import entries_descending, entries_since
 from tagger.expr import nodes
 from tagger.expr.nodes import Compare, Const, Node, Read
 from tagger.features.aggregates import DayAggregate
@@ -25,6 +25,7 @@ from tagger.kinds.ladder import ByConditions
 from tagger.kinds.signal import SignalRule
 from tagger.state import CustomerState
 
+_NEVER_NEGATIVE = (None, "amount_fen", "dwell_ms")
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
@@ -46,8 +47,8 @@ def cuts_of(rule: Rule, feature: DayAggregate) -> frozenset[int] | None:
             if cut is None:
                 return None
             cuts.add(cut)
-    # A count never lies below 0.
-    return frozenset(cut for cut in cuts if cut > 0 or feature.field is not None)
+    # What is never negative has no side below 0.
+    return frozenset(cut for cut in cuts if cut > 0 or feature.field not in _NEVER_NEGATIVE)
 
 
 def _conditions(rule: Rule) -> list[Node] | None:
@@ -104,6 +105,24 @@ def next_crossing(
     ordered, days = sorted(cuts), feature.leaves_after
     bounds = [float("-inf"), *ordered, float("inf")]
 
+    def next_fall(state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
+        # Of what is never negative, days that leave only take away: it falls below the cut under it with the day
+        # down to which the latest days come to that cut, which are few.
+        held = state.aggregates.get(feature.key)
+        if held is None:
+            return None
+        if held.first <= evaluated_day - days:
+            return next_change(state, evaluated_day, horizon_ms)
+        place = bisect_right(ordered, held.total)
+        if not place:
+            return None
+        cut, total = ordered[place - 1], 0
+        for day, value in entries_descending(held):
+            total += value
+            if total >= cut:
+                return calendar.start_ms(day + days)
+        return None
+
     def next_change(state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         held = state.aggregates.get(feature.key)
         if held is None:
@@ -120,4 +139,4 @@ def next_crossing(
                 return calendar.start_ms(day + days)
         return None
 
-    return next_change
+    return next_fall if feature.field in _NEVER_NEGATIVE else next_change

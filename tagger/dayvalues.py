@@ -134,6 +134,15 @@ def entries_ascending(values: DayValues) -> Iterator[Entry]:
         yield values.last, values.value
 
 
+def entries_descending(values: DayValues) -> Iterator[Entry]:
+    """All days from the latest back, read no further than they are asked for."""
+    if values.last:
+        yield values.last, values.value
+    size = _DAY_BYTES + values.width
+    for end in range(len(values.older), 0, -size):
+        yield _unpack(values, values.older[end - size : end])[0]
+
+
 def _unpack(values: DayValues, packed: bytes) -> list[Entry]:
     found = list(_FORMS[values.width].iter_unpack(packed))
     if values.width == _WIDE:

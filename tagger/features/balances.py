@@ -130,14 +130,15 @@ def _move_opening(series: Series, fen: int) -> None:
 
 def add_flow(series: Series, day: int, fen: int) -> None:
     """Add a net flow of `day`; one older than all kept days moves every closing kept."""
-    series.total_fen += fen
+    total_fen = series.total_fen = series.total_fen + fen
     if day < series.last:
         # Every closing from that day on moves, the furthest perhaps among them.
         series.highest_fen += max(fen, 0)
         series.lowest_fen += min(fen, 0)
-    else:
-        series.highest_fen = max(series.highest_fen, series.total_fen)
-        series.lowest_fen = min(series.lowest_fen, series.total_fen)
+    elif total_fen > series.highest_fen:
+        series.highest_fen = total_fen
+    elif total_fen < series.lowest_fen:
+        series.lowest_fen = total_fen
     if day == series.last:
         series.value += fen
     elif day > series.last:

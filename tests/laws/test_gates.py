@@ -10,7 +10,7 @@ from reference.compare import Scenario, core_of, differences
 from reference.histories import made_up_journal
 from reference.made_up import STARTS, RandomChoice, is_valid
 
-from tagger import turning
+from tagger.codegen import turning
 
 FEATURES = {
     "high": {"high": "assets", "over": "3d"},
