@@ -12,17 +12,17 @@ import msgspec
 from aiokafka import TopicPartition
 
 from streams import topics as contract
-from streams.activation import bootstrap, published
 from streams.clients import offset_ranges
 from streams.history import Refused, read_journal
+from streams.lanes.unit_of_work import UnitOfWork
 from streams.partitioner import partition_of
+from streams.rulebooks.activation import bootstrap, published
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.simulate import Plan, simulate
-from streams.unit import UnitOfWork
-from tagger.meta import META_KEY, Meta, encode_meta
-from tagger.partition import Partition
-from tagger.plain_fold import fold
+from tagger.folding.meta import META_KEY, Meta, encode_meta
+from tagger.folding.partition import Partition
+from tagger.folding.plain_fold import fold
 
 MODELS = 500
 DAYS = 60

@@ -10,9 +10,9 @@ import msgspec
 from bench.midnight_feed import OTHERS, other
 from schemas.journal import Tick
 from streams.settings import Settings
-from tagger.partition import Partition
-from tagger.plain_fold import Folding
-from tagger.state import decode_due
+from tagger.folding.partition import Partition
+from tagger.folding.plain_fold import Folding
+from tagger.state.customer import decode_due
 
 
 @dataclass(frozen=True, slots=True)

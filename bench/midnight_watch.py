@@ -12,9 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from bench.midnight_feed import Waiting
 from streams import topics as contract
 from streams.settings import Settings
-from tagger.dedupe import ENTRY_BYTES, HASH_BYTES
-from tagger.meta import META_KEY, decode_meta
-from tagger.state import decode_due, decode_state
+from tagger.folding.meta import META_KEY, decode_meta
+from tagger.state.customer import decode_due, decode_state
+from tagger.state.dedupe import ENTRY_BYTES, HASH_BYTES
 
 
 @dataclass(slots=True)

@@ -20,18 +20,18 @@ from bench.workers import ROOT, BenchError
 from schemas.journal import CustomerEvent, JournalRecord, decode_record
 from schemas.tags import encode_tag
 from streams import topics as contract
-from streams.activation import published
 from streams.clients import read_topic
-from streams.packs import read_folder
-from streams.restore import META_KEY
+from streams.rulebooks.activation import published
+from streams.rulebooks.folder import read_folder
 from streams.settings import Settings
-from tagger.batch import Batch
-from tagger.fold import Fold
-from tagger.meta import decode_meta, encode_meta
-from tagger.partition import Partition
+from streams.stages.restore import META_KEY
+from tagger.folding.batch import Batch
+from tagger.folding.fold import Fold
+from tagger.folding.meta import decode_meta, encode_meta
+from tagger.folding.partition import Partition
+from tagger.packs.rulebook import read_rulebook
 from tagger.policy.gate import Gate
-from tagger.rulebook import read_rulebook
-from tagger.state import decode_state, encode_state
+from tagger.state.customer import decode_state, encode_state
 
 
 def _decode(value: bytes) -> JournalRecord:

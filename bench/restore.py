@@ -21,7 +21,7 @@ from bench.pages import day_and_time, machine_rows, write_report
 from bench.workers import ROOT, log_events, wait_for_event, worker_of
 from streams import topics as contract
 from streams.settings import Settings
-from tagger.partition import Partition
+from tagger.folding.partition import Partition
 
 _SECONDS = 600.0
 

@@ -22,7 +22,7 @@ from bench.report import Latency, Report, Restore, Result, StateSize
 from bench.stand import INPUTS, Say, Stand, lag_of
 from bench.workers import log_events, wait_for_event
 from streams import topics as contract
-from streams.restore import restore
+from streams.stages.restore import restore
 
 SETTLE_SECONDS = 5.0
 """Time at most before a paced run for the worker to come to rest, and after it for the last tags to arrive."""

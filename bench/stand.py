@@ -12,8 +12,8 @@ from bench.job import DEDUPE_COUNT, PARTITIONS
 from bench.measure import Lag, Progress, Speed, speed
 from bench.workers import ROOT, BenchError, started, worker_of
 from streams import topics as contract
-from streams.app import group_of
 from streams.child import Child
+from streams.lanes.app import group_of
 from streams.settings import Settings
 
 Say = Callable[[str], None]

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from schemas import events, journal_models, outputs, topics
 from schemas.examples import INPUT_EXAMPLES, TAG_EXAMPLE, dead_letter_example, journal_examples
 from schemas.journal import encode_record
-from schemas.pack_schema import (
+from schemas.packs.json_schema import (
     DIALECT,
     MANIFEST_SCHEMA_FILE,
     PACK_SCHEMA_FILE,

@@ -17,7 +17,7 @@ from schemas.deadletters import decode_dead_letter
 from streams.clients import POLL_MS, open_reader, partition_counts
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, DEAD_LETTERS, TAGS
-from tagger.meta import META_KEY, Meta, decode_meta
+from tagger.folding.meta import META_KEY, Meta, decode_meta
 
 
 @dataclass(slots=True)

@@ -1,10 +1,10 @@
-"""A file as the journal that ingest would make of it; `tagger.plain_fold` folds it.
+"""A file as the journal that ingest would make of it; `tagger.folding.plain_fold` folds it.
 
-Each input topic of the source is read as one partition through `tagger.ingest`, in the order of the file. Time is
-told as live ingest tells it under `clock: events`: a source's tick follows the event that has moved its time by a
-minute, and when it begins and ends. A clock topic that the file does not feed is closed at the start; where that
-cannot be known (standard input), every clock topic is open, and the clock stands still, until the input ends or
-each has had an event.
+Each input topic of the source is read as one partition through `tagger.ingest.partition`, in the order of the
+file. Time is told as live ingest tells it under `clock: events`: a source's tick follows the event that has moved
+its time by a minute, and when it begins and ends. A clock topic that the file does not feed is closed at the
+start; where that cannot be known (standard input), every clock topic is open, and the clock stands still, until
+the input ends or each has had an event.
 
 Given the same source, settings and `now_ms`, the same records come out.
 """
@@ -23,7 +23,7 @@ from schemas.topics import CONTROL_HEADER
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.record import SourceError, SourceRecord
-from tagger.ingest import Ingested, IngestState, RawRecord, Source
+from tagger.ingest.partition import Ingested, IngestState, RawRecord, Source
 
 # How far a source's time moves before it is told again.
 _TICK_MS = 60_000

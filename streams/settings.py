@@ -18,7 +18,7 @@ from pydantic_settings import (
 )
 
 from streams.setting_types import Bootstrap, ClockTopics, CurrencyRates, RedisUrl, TopicPrefix, Zone
-from tagger.ingest import IngestSettings
+from tagger.ingest.partition import IngestSettings
 from tagger.settings import CoreSettings
 
 # Whoever runs the core without these settings, over a file or in a test, has the same defaults.

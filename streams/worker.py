@@ -20,32 +20,32 @@ from typing import get_args
 from aiokafka.errors import KafkaConnectionError
 
 from streams import failpoints
-from streams.activation import RulesError
-from streams.app import StageApp, build_app
 from streams.clients import MissingTopicError, UnreachableError
 from streams.exits import BAD_CONFIGURATION, FINE, NOT_SO, UNREACHABLE
-from streams.fetch import InputLostError
-from streams.health import HealthAddressError, serving_health
+from streams.lanes.app import StageApp, build_app
+from streams.lanes.fetch import InputLostError
+from streams.lanes.stage import PositionError, Stage, StageName
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError, RecordTooLargeError, RefusedError
 from streams.logs import describe, tell
-from streams.redis_view import ForeignViewError
-from streams.restore import HangingTransactionError
+from streams.rulebooks.activation import RulesError
 from streams.settings import Settings
-from streams.stage import PositionError, Stage, StageName
+from streams.stages.redis_view import ForeignViewError
+from streams.stages.restore import HangingTransactionError
 from streams.topics import CO_PARTITIONED, check
-from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError, RefusedError
-from streams.watchdog import StuckError, TopicChangedError, Watchdog
-from tagger.rulebook import RulebookError
-from tagger.state import VersionError
+from streams.watch.health import HealthAddressError, serving_health
+from streams.watch.watchdog import StuckError, TopicChangedError, Watchdog
+from tagger.packs.rulebook import RulebookError
+from tagger.state.customer import VersionError
 
 log = logging.getLogger(__name__)
 
 ALL_STAGES: tuple[StageName, ...] = get_args(StageName)
 STAGES: dict[StageName, tuple[str, str]] = {
-    "ingest": ("streams.ingest", "Ingest"),
-    "decide": ("streams.decide", "Decide"),
-    "project": ("streams.project", "Project"),
+    "ingest": ("streams.stages.ingest", "Ingest"),
+    "decide": ("streams.stages.decide", "Decide"),
+    "project": ("streams.stages.project", "Project"),
 }
-"""Module and class of each stage; the class takes the settings and is a `streams.stage.Stage`."""
+"""Module and class of each stage; the class takes the settings and is a `streams.lanes.stage.Stage`."""
 
 STOP_SECONDS = 15.0
 """How long apps may take to leave their groups; past it the process ends all the same."""
@@ -142,7 +142,7 @@ async def check_topics(settings: Settings) -> None:
 async def _start(settings: Settings, only: Sequence[StageName]) -> int:
     await check_topics(settings)
     if set(only) & {"ingest", "decide"}:
-        digest = await importlib.import_module("streams.activation").bootstrap(settings)
+        digest = await importlib.import_module("streams.rulebooks.activation").bootstrap(settings)
         if digest is not None:
             log.info("rulebook activated", extra={"rulebook": digest})
     stages: list[Stage] = []

@@ -23,7 +23,7 @@ from schemas.tags import (
     TagEvent,
 )
 from tagger.kinds.contract import Context, Evaluation, Occasion, RuleTerms
-from tagger.state import CustomerState, Episode, Watch
+from tagger.state.customer import CustomerState, Episode, Watch
 
 LIFE: dict[EpisodeState | None, dict[Change, EpisodeState]] = {
     None: {"opened": "open"},

@@ -8,7 +8,7 @@ from schemas.tags import Evidence, Printed
 from tagger.expr.compile import Condition
 from tagger.features.contract import FIRST_NAME
 from tagger.kinds.contract import Evaluation, Measure, Occasion
-from tagger.state import Watch
+from tagger.state.customer import Watch
 
 
 def measured(evaluation: Evaluation) -> dict[str, Printed]:

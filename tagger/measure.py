@@ -1,14 +1,14 @@
 """Every feature and level of a customer as of an instant, printed: what `tagger features` writes."""
 
-from schemas.rulepack import MONEY_NAMES
+from schemas.packs.pack import MONEY_NAMES
 from schemas.tags import Printed
+from tagger.compiler.program import Program
 from tagger.features.balances import balance
 from tagger.features.contract import Moment
 from tagger.kinds.contract import Context
 from tagger.kinds.grades import GradedRule
 from tagger.printing import print_money
-from tagger.program import Program
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 
 def columns(program: Program) -> list[str]:

@@ -18,8 +18,8 @@ from schemas.journal import (
     Transaction,
     hash_event,
 )
-from tagger.program import Program
-from tagger.rulebook import read_rulebook
+from tagger.compiler.program import Program
+from tagger.packs.rulebook import read_rulebook
 
 ZONE = "Asia/Shanghai"
 MONEY_TOPIC = "bank.transactions"

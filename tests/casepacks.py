@@ -1,7 +1,7 @@
 """Small packs with cases, run as `tagger rules test` runs them."""
 
-from tagger.cases import run_cases
-from tagger.rulebook import read_rulebook
+from tagger.cases.run import run_cases
+from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
 
 

@@ -1,4 +1,4 @@
-"""A partition that counts, in the place of `tagger.partition.Partition`: for tests of the transport.
+"""A partition that counts, in the place of `tagger.folding.partition.Partition`: for tests of the transport.
 
 Each customer's state is how many events it had and a running hash of their ids in order; every third event makes a
 tag of both. An event lost, doubled or out of order changes every tag of its customer from there on. Runs as a
@@ -16,11 +16,11 @@ import msgspec
 from aiokafka import TopicPartition
 
 from schemas.journal import JournalRecord, Source, Transaction, encode_record, hash_event
-from streams.decide import Decide, Rulebooks
-from streams.intake import Fetch
-from streams.ownership import Ownership
+from streams.lanes.intake import Fetch
+from streams.lanes.ownership import Ownership
 from streams.settings import Settings, load_settings
-from tagger.batch import Changes
+from streams.stages.decide import Decide, Rulebooks
+from tagger.folding.batch import Changes
 from tagger.settings import CoreSettings
 
 EVENTS_A_TAG = 3
@@ -50,7 +50,7 @@ def expected_tags(events: Iterable[tuple[str, str]]) -> dict[str, list[bytes]]:
 
 
 class CountingPartition:
-    """Same shape as `tagger.partition.Partition`."""
+    """Same shape as `tagger.folding.partition.Partition`."""
 
     def __init__(
         self,

@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from counting import CountingPartition, NoRulebooks, expected_tags, journal_value
 
 from streams.clients import committed_offsets, open_producer, read_topic
-from streams.decide import DecideTask
 from streams.partitioner import partition_of
 from streams.settings import Settings
+from streams.stages.decide import DecideTask
 from streams.topics import JOURNAL, TAGS, create
 
 Event = tuple[str, str]

@@ -12,10 +12,10 @@ import msgspec
 from builders import activation, program_of
 
 from schemas.journal import JournalRecord, decode_record, encode_record
-from tagger.meta import Meta, decode_meta
-from tagger.partition import Partition
+from tagger.folding.meta import Meta, decode_meta
+from tagger.folding.partition import Partition
 from tagger.settings import CoreSettings
-from tagger.state import CustomerState, decode_state
+from tagger.state.customer import CustomerState, decode_state
 
 CORE = CoreSettings()
 _ENDLESS = 100_000

@@ -200,14 +200,14 @@ class PlantedError(Exception):
 
 def _plant() -> None:
     """Make one function of a stage fail on one event or customer while the file is there."""
-    import streams.project  # noqa: PLC0415 - only as a program
+    import streams.stages.project  # noqa: PLC0415 - only as a program
     from schemas.decode import Decoder  # noqa: PLC0415
-    from tagger.fold import Fold  # noqa: PLC0415
+    from tagger.folding.fold import Fold  # noqa: PLC0415
 
     owner, name, mark_of = {
         "ingest": (Decoder, "decode", lambda _self, _topic, _partition, _offset, value: _event_id(value)),
         "fold": (Fold, "fold_event", lambda _self, _state, event, _is_new: event.event_id),
-        "project": (streams.project, "project_customer", lambda customer_id, *_: customer_id),
+        "project": (streams.stages.project, "project_customer", lambda customer_id, *_: customer_id),
     }[os.environ["FAIL_IN"]]
     whole = getattr(owner, name)
     fail_on, fail_while = os.environ["FAIL_ON"], Path(os.environ["FAIL_WHILE"])

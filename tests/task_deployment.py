@@ -10,14 +10,14 @@ from aiokafka import TopicPartition
 from redis.asyncio import Redis
 from task_driver import TaskDriver
 
-from streams.activation import bootstrap as activate_packs
 from streams.clients import open_producer, read_topic
-from streams.decide import Decide
-from streams.ingest import Ingest
-from streams.project import Project
 from streams.publish import publish
+from streams.rulebooks.activation import bootstrap as activate_packs
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
+from streams.stages.decide import Decide
+from streams.stages.ingest import Ingest
+from streams.stages.project import Project
 from streams.topics import CUSTOMERS, INPUTS, JOURNAL, create
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.intake import Fetch
+from streams.lanes.intake import Fetch
+from streams.lanes.stage import Stage, Task
 from streams.settings import Settings
-from streams.stage import Stage, Task
 
 
 class TaskDriver:

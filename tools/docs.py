@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from schemas.pack_schema import (
+from schemas.packs.json_schema import (
     MANIFEST_SCHEMA_FILE,
     PACK_SCHEMA_FILE,
     POLICY_SCHEMA_FILE,

@@ -6,9 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from schemas.packcases import Case, Expected, GivenModel, GivenTick
-from schemas.packfeatures import FeatureModel
-from schemas.packrules import (
+from schemas.packs.cases import Case, Expected, GivenModel, GivenTick
+from schemas.packs.features import FeatureModel
+from schemas.packs.pack import Pack
+from schemas.packs.rules import (
     GradedRule,
     LadderRule,
     LeveledRule,
@@ -18,10 +19,9 @@ from schemas.packrules import (
     ScorecardRule,
     SignalRule,
 )
-from schemas.packscalars import Window
-from schemas.rulepack import Pack
-from streams.packs import read_folder
-from tagger.rulebook import Rulebook, read_rulebook
+from schemas.packs.scalars import Window
+from streams.rulebooks.folder import read_folder
+from tagger.packs.rulebook import Rulebook, read_rulebook
 
 RULES = Path(__file__).resolve().parent.parent / "rules"
 

@@ -17,14 +17,14 @@ from streams.cli.report import html_report
 from streams.cli.rulebooks import find_rulebook
 from streams.cli.source import JOURNAL_FORMAT, Beside, SourceRun, source_options
 from streams.cli.summary import Summary
-from streams.comparison import Comparison, Volume
 from streams.refold import refold
+from streams.rulebooks.comparison import Comparison, Volume
 from streams.settings import Settings
 from streams.topics import JOURNAL
-from tagger.partition import Partition
-from tagger.plain_fold import Emit
-from tagger.rulebook import Rulebook
-from tagger.view import project_customer
+from tagger.folding.partition import Partition
+from tagger.folding.plain_fold import Emit
+from tagger.packs.rulebook import Rulebook
+from tagger.state.view import project_customer
 
 _ENCODER = msgspec.json.Encoder()
 

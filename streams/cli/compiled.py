@@ -16,13 +16,13 @@ from typing import Any
 
 from schemas.bankday import BankCalendar
 from tagger.codegen.guards import Guarded, compile_look
+from tagger.compiler.program import Program
+from tagger.compiler.reach import ALL_SOURCES, GUARDED_SOURCES
 from tagger.expr.compile import Expression
 from tagger.kinds.contract import Rule
 from tagger.kinds.signal import SignalRule
-from tagger.program import Program
-from tagger.reach import ALL_SOURCES, GUARDED_SOURCES
-from tagger.rulebook import Rulebook
-from tagger.state_bounds import state_bounds
+from tagger.packs.rulebook import Rulebook
+from tagger.state.bounds import state_bounds
 
 _WIDTH = 115
 _BREAKS = frozenset({"and", "or", "if", "else"})

@@ -16,9 +16,9 @@ from streams.clients import read_topic
 from streams.dead_letters import Edit, Outcome, place_of
 from streams.dead_letters import replay as resend
 from streams.exits import NOT_SO, UNREACHABLE
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
 from streams.settings import Settings
 from streams.topics import DEAD_LETTERS
-from streams.unit import FencedError, OutcomeUnknownError
 
 
 @click.group("dead-letters")

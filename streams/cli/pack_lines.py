@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from schemas.rulepack import (
+from schemas.packs.pack import (
     FeatureModel,
     GradedRule,
     LadderRule,

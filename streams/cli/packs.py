@@ -4,8 +4,8 @@ from pathlib import Path
 
 from streams.cli.exits import CommandError
 from streams.exits import BAD_CONFIGURATION
-from streams.packs import UnreadablePacksError, read_folder
-from tagger.rulebook import Rulebook, RulebookError, read_rulebook
+from streams.rulebooks.folder import UnreadablePacksError, read_folder
+from tagger.packs.rulebook import Rulebook, RulebookError, read_rulebook
 
 
 def packs_in(folder: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ from html import escape
 from itertools import islice
 from typing import Any
 
-from streams.comparison import Comparison, Departure, Volume
+from streams.rulebooks.comparison import Comparison, Departure, Volume
 
 # Enough to see what kind of customers differ; the counts are of all.
 _MAX_LISTED = 500

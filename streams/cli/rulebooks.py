@@ -10,15 +10,15 @@ from typing import Any
 import click
 
 from schemas.bankday import BankCalendar
-from streams import activation
-from streams.activation import Published, published
 from streams.cli.exits import CommandError, run
 from streams.cli.packs import packs_in, read_rules, rulebook_of
 from streams.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE
-from streams.rulebook_diff import consequences, differences
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
+from streams.rulebooks import activation
+from streams.rulebooks.activation import Published, published
+from streams.rulebooks.diff import consequences, differences
 from streams.settings import Settings
-from streams.unit import FencedError, OutcomeUnknownError
-from tagger.rulebook import Rulebook
+from tagger.packs.rulebook import Rulebook
 
 ACTIVE = "active"
 # Tags name a rulebook as `2026.11:ab12cd34`.

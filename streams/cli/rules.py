@@ -17,16 +17,16 @@ from streams.cli import rulebooks
 from streams.cli.compiled import compiled_lines
 from streams.cli.exits import CommandError
 from streams.cli.pack_lines import pack_lines
-from streams.cost import Estimate, Measured, estimate, measure
 from streams.exits import BAD_CONFIGURATION, NOT_SO
-from streams.packs import UnreadablePacksError, read_packs
+from streams.rulebooks.cost import Estimate, Measured, estimate, measure
+from streams.rulebooks.folder import UnreadablePacksError, read_packs
 from streams.settings import Settings
-from tagger.cases import CaseResult, run_cases
+from tagger.cases.run import CaseResult, run_cases
+from tagger.compiler.program import Program
 from tagger.expr.functions import FUNCTIONS
 from tagger.lint.checks import lint
-from tagger.program import Program
-from tagger.rulebook import PackError, Rulebook, RulebookError, read_rulebook
-from tagger.state_bounds import Bound, state_bounds
+from tagger.packs.rulebook import PackError, Rulebook, RulebookError, read_rulebook
+from tagger.state.bounds import Bound, state_bounds
 
 _EXIT_CODES = "Exit codes: 0 fine, 1 {not_so}, 2 no such folder or packs that cannot be read."
 _DIRECTORY = click.argument(

@@ -18,9 +18,9 @@ from streams.history import Refused, decode_journal, read_journal
 from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source
 from streams.topics import JOURNAL
-from tagger.partition import Partition
-from tagger.plain_fold import Emit, Folding, fold
-from tagger.rulebook import Rulebook
+from tagger.folding.partition import Partition
+from tagger.folding.plain_fold import Emit, Folding, fold
+from tagger.packs.rulebook import Rulebook
 
 JOURNAL_FORMAT = "journal"
 _Command = Callable[..., object]

@@ -10,8 +10,8 @@ import msgspec
 
 from streams.cli.report import brief_json, brief_lines, brief_rows
 from streams.cli.show import print_table
-from streams.comparison import Comparison
-from tagger.meta import Meta
+from streams.rulebooks.comparison import Comparison
+from tagger.folding.meta import Meta
 
 
 class _Head(msgspec.Struct):

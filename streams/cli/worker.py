@@ -6,9 +6,9 @@ from typing import get_args
 
 import click
 
+from streams.lanes.stage import StageName
 from streams.logs import set_up_logs
 from streams.settings import Settings, misspelled
-from streams.stage import StageName
 
 log = logging.getLogger(__name__)
 _STAGES: tuple[StageName, ...] = get_args(StageName)

@@ -8,7 +8,6 @@ from aiokafka import TopicPartition
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
-from streams.activation import published
 from streams.clients import committed_offsets, partition_counts
 from streams.doctor.fates import Decided, check_decided, check_ingested, first_offsets, read_ingested
 from streams.doctor.journal import Scan, scan
@@ -16,14 +15,15 @@ from streams.doctor.reading import Changelog, Range, read_changelog, stable_rang
 from streams.doctor.report import Report
 from streams.doctor.tags import check_tags
 from streams.doctor.view import ViewCheck, read_owner
+from streams.lanes.stage import group_of
 from streams.partitioner import partition_of
-from streams.redis_view import applied_offset
+from streams.rulebooks.activation import published
 from streams.settings import Settings
-from streams.stage import group_of
+from streams.stages.redis_view import applied_offset
 from streams.topics import CUSTOMERS, JOURNAL, TAGS
-from tagger.meta import Meta
-from tagger.partition import Partition
-from tagger.program import Program
+from tagger.compiler.program import Program
+from tagger.folding.meta import Meta
+from tagger.folding.partition import Partition
 
 _REDIS_SECONDS = 5.0
 

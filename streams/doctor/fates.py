@@ -18,12 +18,12 @@ from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.doctor.journal import Scan
 from streams.doctor.reading import Range, read_range, stable_ranges
 from streams.doctor.report import Report
+from streams.lanes.stage import group_of
 from streams.partitioner import name_of
 from streams.settings import Settings
-from streams.stage import group_of
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL
-from tagger.ingest import IngestState
-from tagger.meta import Fates, Meta, source_key
+from tagger.folding.meta import Fates, Meta, source_key
+from tagger.ingest.partition import IngestState
 
 
 @dataclass(frozen=True, slots=True)

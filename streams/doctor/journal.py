@@ -19,10 +19,10 @@ from streams.doctor.report import Report
 from streams.partitioner import name_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS, JOURNAL
-from tagger.meta import Meta, encode_meta, source_key
-from tagger.partition import Partition
-from tagger.rulebook import RulebookError
-from tagger.state import VersionError
+from tagger.folding.meta import Meta, encode_meta, source_key
+from tagger.folding.partition import Partition
+from tagger.packs.rulebook import RulebookError
+from tagger.state.customer import VersionError
 
 # Customers that the changelog lacks are folded beside the sample, up to so many a partition.
 _MAX_UNKNOWN = 1000

@@ -16,8 +16,8 @@ from streams.clients import POLL_MS, UnreachableError, offset_ranges, open_reade
 from streams.partitioner import name_of
 from streams.settings import Settings
 from streams.topics import CUSTOMERS
-from tagger.meta import META_KEY, Meta, decode_meta
-from tagger.state import VersionError
+from tagger.folding.meta import META_KEY, Meta, decode_meta
+from tagger.state.customer import VersionError
 
 _ASK_SECONDS = 0.1
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from tagger.partition import Partition
-from tagger.plain_fold import Folding
-from tagger.state import CustomerState, VersionError, decode_state
+from tagger.folding.partition import Partition
+from tagger.folding.plain_fold import Folding
+from tagger.state.customer import CustomerState, VersionError, decode_state
 
 _SWEPT_AT_ONCE = 20_000
 
@@ -63,7 +63,7 @@ def differing_fields(expected: bytes, found: bytes) -> list[str]:
     """Names of the parts in which two encoded states differ; [] when they are the same state.
 
     Raises:
-        msgspec.MsgspecError, tagger.state.VersionError: one is no state of this release.
+        msgspec.MsgspecError, tagger.state.customer.VersionError: one is no state of this release.
     """
     if expected == found:
         return []

@@ -20,10 +20,10 @@ from schemas.bankday import BankCalendar
 from streams.doctor.reading import Changelog
 from streams.doctor.report import Report
 from streams.partitioner import partition_of
-from streams.redis_view import META_KEY, customer_key, rule_key
 from streams.settings import Settings
-from tagger.state import VersionError
-from tagger.view import View, project_customer
+from streams.stages.redis_view import META_KEY, customer_key, rule_key
+from tagger.state.customer import VersionError
+from tagger.state.view import View, project_customer
 
 _PIPELINE = 500
 _SCAN_COUNT = 1000

@@ -13,6 +13,7 @@ from typing import Any
 
 from tagger.codegen.cheapest import cost
 from tagger.codegen.writer import RESTS, Writer
+from tagger.compiler.readers import rules_read
 from tagger.expr.compile import Expression, define
 from tagger.kinds.contract import Context, Occasion, Rule, RuleTerms
 from tagger.kinds.grades import GradedRule
@@ -20,8 +21,7 @@ from tagger.kinds.ladder import ByConditions, ByNumber
 from tagger.kinds.matrix import Matrix
 from tagger.kinds.scorecard import Scorecard, WholePoints
 from tagger.kinds.signal import SignalRule
-from tagger.readers import rules_read
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 Look = Callable[[CustomerState, Occasion, Context, int], int]
 """Evaluates the rules that an occasion may move; takes a bound on the next deadline and returns it, brought down

@@ -13,7 +13,8 @@ import msgspec
 from schemas.bankday import BankCalendar, next_period_start
 from tagger.codegen.gates import Gate, gate
 from tagger.codegen.writer import Writer
-from tagger.crossings import cuts_of, next_crossing
+from tagger.compiler.crossings import cuts_of, next_crossing
+from tagger.compiler.readers import Readers
 from tagger.expr.compile import define
 from tagger.expr.turns import DayTurns
 from tagger.features.aggregates import DayAggregate, DaysSince
@@ -26,8 +27,7 @@ from tagger.features.sliding import SlidingAggregate
 from tagger.features.stored import StoredFeature
 from tagger.features.summary import Summary
 from tagger.kinds.contract import Rule
-from tagger.readers import Readers
-from tagger.state import NEVER, CustomerState
+from tagger.state.customer import NEVER, CustomerState
 
 NEVER_DAYS = 366
 _UNTIMED = (Balance, LevelOf, ActiveRule, Attribute)

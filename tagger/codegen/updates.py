@@ -13,7 +13,7 @@ from tagger.expr.compile import Emitter, define
 from tagger.features.aggregates import DayAggregate
 from tagger.features.contract import Feature, Moment
 from tagger.features.stored import StoredFeature
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 Update = Callable[[CustomerState, CustomerEvent, int, Moment], int]
 """Folds an event of a bank day into the features; returns the bits of those whose value may have changed."""

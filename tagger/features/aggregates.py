@@ -7,11 +7,11 @@ A bucket is named by its first day. At most N of them for `Nd` and `Nmo`, two fo
 from typing import Any
 
 from schemas.journal import CustomerEvent
-from tagger.dayvalues import add_before, begin_day, drop_before, entries_ascending, entries_since
 from tagger.features.contract import Moment
 from tagger.features.stored import Stored, StoredFeature, WindowedFeature
 from tagger.features.windows import DayWindow
-from tagger.state import Aggregate, CustomerState
+from tagger.state.customer import Aggregate, CustomerState
+from tagger.state.day_values import add_before, begin_day, drop_before, entries_ascending, entries_since
 
 
 class DayAggregate(WindowedFeature):

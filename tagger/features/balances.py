@@ -14,8 +14,17 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from schemas.journal import Transaction
-from tagger.dayvalues import add_before, begin_day, drop_before, entries_since
-from tagger.state import KEPT_DAYS, MAX_ACCOUNTS, MAX_EARLY, MAX_FLOWS, Account, CustomerState, Flow, Series
+from tagger.state.customer import (
+    KEPT_DAYS,
+    MAX_ACCOUNTS,
+    MAX_EARLY,
+    MAX_FLOWS,
+    Account,
+    CustomerState,
+    Flow,
+    Series,
+)
+from tagger.state.day_values import add_before, begin_day, drop_before, entries_since
 
 ASSET_TYPES = ("current", "term", "wealth")
 NETTING = "netting"

@@ -6,9 +6,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, cast
 
-from schemas import packfeatures
 from schemas.bankday import BankCalendar
-from schemas.rulepack import MONEY_NAMES
+from schemas.packs import features as models
+from schemas.packs.pack import MONEY_NAMES
 from tagger.expr.compile import Expression, compile_expression, referenced_names
 from tagger.expr.fields import FIELDS, LIST_FIELDS, PROFILE_FIELDS, record_scope
 from tagger.expr.scope import Name, Scope, Type
@@ -116,7 +116,7 @@ def build_feature(scope: PackScope, name: str, model: Any, ladders: Mapping[str,
     """Compile one feature of a pack and make it known to the pack's scope.
 
     Args:
-        model: one of `schemas.rulepack.FEATURE_MODELS`.
+        model: one of `schemas.packs.pack.FEATURE_MODELS`.
         ladders: shapes of the ladders compiled so far, by rule name.
     """
     feature, types, optional = _BUILDERS[type(model)](scope, f"{scope.pack}.{name}", model, ladders)
@@ -267,23 +267,23 @@ def _derived(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Ladd
 _BUILDERS = cast(
     "dict[type[Any], Callable[[PackScope, str, Any, Mapping[str, LadderShape]], Built]]",
     {
-        packfeatures.AverageBalance: _average,
-        packfeatures.Low: _extreme,
-        packfeatures.High: _extreme,
-        packfeatures.Sum: _aggregate,
-        packfeatures.Count: _aggregate,
-        packfeatures.Top: _top,
-        packfeatures.Distinct: _distinct,
-        packfeatures.DaysSince: _days_since,
-        packfeatures.Next: _next,
-        packfeatures.Recurring: _recurring,
-        packfeatures.Summary: _summary,
-        packfeatures.ListCount: _list_feature,
-        packfeatures.ListSum: _list_feature,
-        packfeatures.ListDistinct: _list_feature,
-        packfeatures.ListNext: _list_feature,
-        packfeatures.LevelOf: _level,
-        packfeatures.ActiveRule: _active,
-        packfeatures.Derived: _derived,
+        models.AverageBalance: _average,
+        models.Low: _extreme,
+        models.High: _extreme,
+        models.Sum: _aggregate,
+        models.Count: _aggregate,
+        models.Top: _top,
+        models.Distinct: _distinct,
+        models.DaysSince: _days_since,
+        models.Next: _next,
+        models.Recurring: _recurring,
+        models.Summary: _summary,
+        models.ListCount: _list_feature,
+        models.ListSum: _list_feature,
+        models.ListDistinct: _list_feature,
+        models.ListNext: _list_feature,
+        models.LevelOf: _level,
+        models.ActiveRule: _active,
+        models.Derived: _derived,
     },
 )

@@ -7,7 +7,6 @@ from typing import Any
 
 from schemas.bankday import BankCalendar
 from schemas.money import divide_half_away
-from tagger.dayvalues import first_since
 from tagger.features.balances import (
     PARTS,
     balance,
@@ -20,7 +19,8 @@ from tagger.features.balances import (
 from tagger.features.computed import Computed
 from tagger.features.contract import Moment
 from tagger.features.windows import DayWindow
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
+from tagger.state.day_values import first_since
 
 
 class _OverClosings(Computed):

@@ -3,7 +3,7 @@
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 
 class Computed:

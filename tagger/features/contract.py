@@ -7,7 +7,7 @@ import msgspec
 
 from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 Where = Callable[[Any], Any]
 

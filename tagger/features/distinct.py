@@ -9,7 +9,7 @@ from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
 from tagger.features.stored import Stored, WindowedFeature
 from tagger.features.windows import DayWindow
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 
 class Distinct(WindowedFeature):

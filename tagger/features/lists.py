@@ -9,7 +9,7 @@ from typing import Any
 from schemas.bankday import BankCalendar
 from tagger.features.computed import Computed
 from tagger.features.contract import Moment
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 # An item and today's bank day → whether the item counts.
 ItemTest = Callable[[Any, int], Any]

@@ -11,7 +11,7 @@ from tagger.expr.compile import Expression
 from tagger.expr.turns import DayTurns, day_turns
 from tagger.features.computed import Computed
 from tagger.features.contract import FIRST_NAME, Environment, Feature, Moment
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 
 class _Lookup(Computed):

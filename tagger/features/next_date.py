@@ -9,7 +9,7 @@ from typing import Any
 from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
 from tagger.features.stored import Stored, StoredFeature
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 MAX_KEPT_DATES = 32
 

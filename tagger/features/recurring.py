@@ -11,7 +11,7 @@ from schemas.bankday import BankCalendar, Period, add_months, next_period_start,
 from schemas.journal import CustomerEvent, Transaction
 from tagger.features.contract import Moment
 from tagger.features.stored import Stored, StoredFeature
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 MONTHS: dict[Period, int] = {"month": 1, "quarter": 3, "year": 12}
 _UNKNOWN = (False, None, None, None)

@@ -11,7 +11,7 @@ from schemas.bankday import BankCalendar
 from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
 from tagger.features.stored import Stored, StoredFeature
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 MAX_KEPT_EVENTS = 64
 

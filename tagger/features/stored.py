@@ -7,7 +7,7 @@ from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
 from tagger.features.filters import RecordFilter
 from tagger.features.windows import DayWindow
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 
 @dataclass(frozen=True, slots=True)

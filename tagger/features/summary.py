@@ -12,7 +12,7 @@ from typing import Any
 from schemas.journal import CustomerEvent, Transaction
 from tagger.features.contract import Moment
 from tagger.features.stored import StoredFeature
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 MAX_RECENT_DAYS = 32
 _NOTHING = (0, 0, None, None, None, None, None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from schemas.journal import Approval
 from tagger.kinds.grades import HOLD, GradedRule, Turn
-from tagger.state import Episode
+from tagger.state.customer import Episode
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from tagger.features.contract import Environment, Feature, Moment
 from tagger.features.filters import RecordFilter
 from tagger.features.lookups import Derived
 from tagger.printing import Print
-from tagger.state import CustomerState, RuleState
+from tagger.state.customer import CustomerState, RuleState
 
 
 class Occasion(Moment, gc=False):

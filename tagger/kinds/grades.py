@@ -16,7 +16,7 @@ from tagger.evidence import measured, print_measure, trace
 from tagger.expr.compile import Condition
 from tagger.features.contract import Environment
 from tagger.kinds.contract import Context, Evaluation, Occasion, RuleTerms
-from tagger.state import CustomerState, Episode, RuleState
+from tagger.state.customer import CustomerState, Episode, RuleState
 
 _NO_LEVEL = ""
 HOLD = -2

@@ -14,7 +14,7 @@ from tagger.expr.compile import Expression
 from tagger.features.contract import RETAINED
 from tagger.kinds.contract import Context, Evaluation, EventPattern, Occasion, RuleTerms
 from tagger.kinds.watches import move_watches, open_watch, retained, watched
-from tagger.state import CustomerState, RuleState, Watch
+from tagger.state.customer import CustomerState, RuleState, Watch
 
 # A condition's verdict: its own three values, and `hold` where it is unknown only because of warming.
 Verdict = Literal[True, False, None, "hold"]

@@ -8,7 +8,7 @@ from tagger.features.balances import flow_after
 from tagger.features.contract import RETAINED
 from tagger.kinds.contract import Evaluation, Occasion
 from tagger.printing import print_money, print_number
-from tagger.state import MAX_WATCHES, CustomerState, RuleState, Watch
+from tagger.state.customer import MAX_WATCHES, CustomerState, RuleState, Watch
 
 
 def open_watch(

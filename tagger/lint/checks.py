@@ -5,7 +5,7 @@ Each check is a function from a rulebook to findings, in one table. A rulebook w
 
 from collections.abc import Callable, Iterator, Mapping
 
-from schemas.rulepack import (
+from schemas.packs.pack import (
     MONEY_NAMES,
     ActiveRule,
     Case,
@@ -35,7 +35,7 @@ from tagger.lint.constant_conditions import constant_parts, placed_expressions
 from tagger.lint.unreachable import unreachable_levels, unreachable_rules
 from tagger.packs.check import rule_expressions
 from tagger.packs.cuts import written_numbers
-from tagger.rulebook import PackError, Rulebook
+from tagger.packs.rulebook import PackError, Rulebook
 
 Findings = Iterator[PackError]
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schemas.rulepack import Derived, Pack, RuleModel, SignalRule
+from schemas.packs.pack import Derived, Pack, RuleModel, SignalRule
 from tagger.expr.compile import Expression, compile_expression
 from tagger.expr.fields import record_scope
 from tagger.expr.nodes import Compare, Const, Logic, Node, Not, children
 from tagger.expr.scope import Scope, Type
 from tagger.lint.trials import Trials
+from tagger.packs.rulebook import Rulebook
 from tagger.packs.yaml_tree import Path
-from tagger.rulebook import Rulebook
 
 
 @dataclass(frozen=True)

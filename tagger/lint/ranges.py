@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from schemas.rulepack import (
+from schemas.packs.pack import (
     MONEY_NAMES,
     AverageBalance,
     Count,

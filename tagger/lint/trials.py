@@ -12,7 +12,7 @@ from itertools import pairwise, product
 from math import ceil, floor, prod
 from typing import Any
 
-from schemas.rulepack import Pack
+from schemas.packs.pack import Pack
 from tagger.expr.explain import walk
 from tagger.expr.nodes import Choose, Compare, Const, ListOf, Logic, Node, Not, Read
 from tagger.expr.scope import Name, Type

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from schemas.rulepack import (
+from schemas.packs.pack import (
     GradedRule,
     LadderRule,
     LeveledRule,
@@ -21,8 +21,8 @@ from tagger.expr.nodes import Node
 from tagger.expr.scope import exact
 from tagger.lint.ranges import range_of
 from tagger.lint.trials import Demand, Trials
+from tagger.packs.rulebook import PackError, Rulebook
 from tagger.packs.yaml_tree import Path
-from tagger.rulebook import PackError, Rulebook
 
 Findings = Iterator[PackError]
 

@@ -6,7 +6,7 @@ Every check yields problems and goes on, so that an analyst mends a pack in one 
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from schemas.rulepack import (
+from schemas.packs.pack import (
     ActiveRule,
     Case,
     Conversion,

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from schemas.rulepack import (
+from schemas.packs.pack import (
     LadderRule,
     LeveledRule,
     MatrixAxis,

@@ -12,10 +12,10 @@ from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
 
-from schemas.packmodel import PackModel
-from schemas.packscalars import Window
-from schemas.policy import Policy
-from schemas.rulepack import Pack, RuleModel
+from schemas.packs.model import PackModel
+from schemas.packs.pack import Pack, RuleModel
+from schemas.packs.policy import Policy
+from schemas.packs.scalars import Window
 
 _LEFT_OUT = ("title", "source", "cases")
 

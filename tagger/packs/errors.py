@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from schemas.packmodel import PackModel
-from schemas.rulepack import GIVEN_MODELS, GivenTick, model_at, nearest
+from schemas.packs.model import PackModel
+from schemas.packs.pack import GIVEN_MODELS, GivenTick, model_at, nearest
 from tagger.expr.errors import ExpressionError
 from tagger.packs.yaml_tree import Path, Place, Tree
 

@@ -7,7 +7,7 @@ level's `.next` that of its ladder's `by`, which may stand in another pack.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from schemas.rulepack import (
+from schemas.packs.pack import (
     MONEY_NAMES,
     VALUE_NAMES,
     ActiveRule,

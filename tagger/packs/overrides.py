@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 
-from schemas.rulepack import Pack, SettingValue, nearest
+from schemas.packs.pack import Pack, SettingValue, nearest
 from tagger.expr.errors import ExpressionError
 from tagger.packs.errors import Problem
 from tagger.packs.yaml_tree import Path

@@ -10,8 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from schemas.packscalars import parse_number
-from schemas.rulepack import (
+from schemas.packs.pack import (
     FEATURE_MODELS,
     LIST_MODELS,
     OTHERWISE,
@@ -20,6 +19,7 @@ from schemas.rulepack import (
     Pack,
     feature_tag,
 )
+from schemas.packs.scalars import parse_number
 from tagger.expr.fields import FIELDS, LIST_FIELDS, record_scope
 from tagger.packs.check import (
     Problems,

@@ -13,15 +13,15 @@ import msgspec
 from schemas.bankday import BankCalendar
 from schemas.journal import Feedback, Profile
 from schemas.tags import Delivery, HeldReason, Offer, TagEvent
+from tagger.compiler.program import Program
 from tagger.episodes import tag_id
+from tagger.folding.meta import Meta
 from tagger.kinds.contract import Context, Occasion
-from tagger.meta import Meta
 from tagger.policy.contacts import Contacts, count, forget
 from tagger.policy.reasons import Candidate, Hold, Turn, find_hold, free_from
 from tagger.policy.release import release
 from tagger.policy.terms import Terms
-from tagger.program import Program
-from tagger.state import NEVER, CustomerState, Episode
+from tagger.state.customer import NEVER, CustomerState, Episode
 
 _NO_OFFER = Offer(family="")
 _NOTHING_HELD = Terms()

@@ -13,7 +13,7 @@ from schemas.tags import HeldReason, Offer
 from tagger.kinds.contract import Occasion
 from tagger.policy.contacts import Contacts, counted, next_week_start
 from tagger.policy.terms import Terms, format_hours
-from tagger.state import CustomerState, Episode
+from tagger.state.customer import CustomerState, Episode
 
 
 @dataclass(slots=True)

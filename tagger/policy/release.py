@@ -7,7 +7,7 @@ from tagger.kinds.contract import Context, Evaluation, Occasion, Rule
 from tagger.kinds.grades import GradedRule, Turn
 from tagger.kinds.signal import SignalRule
 from tagger.kinds.watches import retained, watched
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 
 def release(rule: Rule, state: CustomerState, occasion: Occasion, context: Context) -> None:

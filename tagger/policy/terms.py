@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from hashlib import blake2b
 
 from schemas.bankday import BankCalendar
-from schemas.policy import CHANNELS, Control, Limits, Policy, QuietHours
+from schemas.packs.policy import CHANNELS, Control, Limits, Policy, QuietHours
 
 _HASH_BYTES = 8
 _ANY_FAMILY = ""

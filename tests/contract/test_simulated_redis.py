@@ -12,8 +12,8 @@ from simulation.view_store import Client, Store
 
 from schemas.tags import Delivery
 from streams.partitioner import partition_of
-from streams.redis_view import RedisView, Row, ViewLostError, applied_offset
-from tagger.view import OpenTag, View
+from streams.stages.redis_view import RedisView, Row, ViewLostError, applied_offset
+from tagger.state.view import OpenTag, View
 
 PARTITIONS = 2
 CUSTOMERS = [

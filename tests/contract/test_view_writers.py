@@ -15,8 +15,17 @@ from simulation import view_store
 from simulation.view_store import Client, Store
 
 from schemas.tags import Delivery
-from streams.redis_view import META_KEY, RedisView, Row, ViewLostError, _opened, _tag_text, customer_key, rule_key
-from tagger.view import OpenTag, View
+from streams.stages.redis_view import (
+    META_KEY,
+    RedisView,
+    Row,
+    ViewLostError,
+    _opened,
+    _tag_text,
+    customer_key,
+    rule_key,
+)
+from tagger.state.view import OpenTag, View
 
 CUSTOMERS = ("C1", "C2", "C3")
 RULES = ("r1", "r2")
@@ -120,7 +129,7 @@ class World:
         self.store.data.pop(META_KEY, None)
 
     async def write(self, number: int) -> None:
-        """What `streams.project` does, until everything is written, or another owner is seen after an error."""
+        """As `streams.stages.project`: until everything is written, or another owner is seen after an error."""
         client = type("Wired", (Client,), {"world": self})()
         while True:
             view = RedisView(client, "bank", 0, 1)

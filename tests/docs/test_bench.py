@@ -23,14 +23,14 @@ from bench.report import percentile
 from bench.sampling import Sampler
 from schemas.decode import Decoder
 from schemas.journal import Activation
-from streams.packs import read_folder
+from streams.rulebooks.folder import read_folder
 from streams.settings import Settings
-from tagger.dedupe import HASH_BYTES, pack_day
-from tagger.meta import META_KEY, Meta, encode_meta
-from tagger.partition import Partition
-from tagger.rulebook import read_rulebook
+from tagger.folding.meta import META_KEY, Meta, encode_meta
+from tagger.folding.partition import Partition
+from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
-from tagger.state import CustomerState, encode_state
+from tagger.state.customer import CustomerState, encode_state
+from tagger.state.dedupe import HASH_BYTES, pack_day
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKS = read_folder(ROOT / "bench" / "rules")

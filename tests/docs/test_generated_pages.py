@@ -5,7 +5,7 @@ from fnmatch import fnmatch
 
 import pytest
 
-from schemas.pack_schema import MANIFEST_SCHEMA_FILE, PACK_SCHEMA_FILE, POLICY_SCHEMA_FILE
+from schemas.packs.json_schema import MANIFEST_SCHEMA_FILE, PACK_SCHEMA_FILE, POLICY_SCHEMA_FILE
 from streams.settings import Settings
 from tools.docs import DOCS, PAGES, settings_page
 

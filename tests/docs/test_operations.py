@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from streams.activation import ACTIVATED_KEY, activation_id
-from streams.redis_view import META_KEY, customer_key, rule_key
+from streams.lanes.stage import group_of
+from streams.lanes.unit_of_work import transactional_id
+from streams.rulebooks.activation import ACTIVATED_KEY, activation_id
 from streams.settings import Settings
-from streams.stage import group_of
+from streams.stages.redis_view import META_KEY, customer_key, rule_key
 from streams.topics import topic_specs
-from streams.unit import transactional_id
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "streams").glob("*.py")))
+SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "streams").rglob("*.py")))
 
 
 def table(heading: str) -> list[list[str]]:

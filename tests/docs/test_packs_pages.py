@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from schemas.packscalars import parse_window
-from schemas.rulepack import Case, Pack
-from streams.packs import read_folder
-from tagger.rulebook import read_rulebook
+from schemas.packs.pack import Case, Pack
+from schemas.packs.scalars import parse_window
+from streams.rulebooks.folder import read_folder
+from tagger.packs.rulebook import read_rulebook
 from tools.packs_page import duration_words, number_words, packs_page, window_words
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from schemas.policy import Policy
+from schemas.packs.policy import Policy
 from schemas.tags import HeldReason
-from tagger.rulebook import read_rulebook
+from tagger.packs.rulebook import read_rulebook
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")

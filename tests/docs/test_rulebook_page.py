@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from schemas.packcases import CHANGES
-from schemas.packfeatures import FEATURE_MODELS, LIST_MODELS
-from schemas.packrules import RULE_MODELS
-from schemas.rulepack import GIVEN_MODELS, Pack
-from tagger.cases import run_cases
+from schemas.packs.cases import CHANGES
+from schemas.packs.features import FEATURE_MODELS, LIST_MODELS
+from schemas.packs.pack import GIVEN_MODELS, Pack
+from schemas.packs.rules import RULE_MODELS
+from tagger.cases.run import run_cases
 from tagger.expr.functions import FUNCTIONS
-from tagger.rulebook import read_rulebook
+from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rulebook.md").read_text(encoding="utf-8")

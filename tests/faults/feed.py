@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaProducer
 
 from streams.settings import Settings
 from streams.topics import INPUTS
-from tagger.ingest import CONTROL_HEADER
+from tagger.ingest.partition import CONTROL_HEADER
 
 from .bank import Sent
 

@@ -12,10 +12,10 @@ from kafka_broker import KafkaBroker
 from redis import Redis
 from redis_server import RedisServer
 
-from streams.activation import activate, publish, published
 from streams.clients import MissingTopicError, UnreachableError
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
+from streams.rulebooks.activation import activate, publish, published
 from streams.settings import Settings
-from streams.unit import FencedError, OutcomeUnknownError
 
 from .bank import PACKS
 from .feed import Feed

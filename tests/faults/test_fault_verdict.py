@@ -26,9 +26,9 @@ from streams import failpoints
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import INPUTS
-from tagger.ingest import CONTROL_HEADER, IngestState, RawRecord, Source
-from tagger.meta import decode_meta, encode_meta
-from tagger.partition import Partition
+from tagger.folding.meta import decode_meta, encode_meta
+from tagger.folding.partition import Partition
+from tagger.ingest.partition import CONTROL_HEADER, IngestState, RawRecord, Source
 
 SEED, EVENTS, PARTITIONS = 5, 600, 2
 Spoil = Callable[[Left], None]

@@ -1,8 +1,8 @@
 """What must hold when everything came to rest, whatever was killed on the way.
 
 Each check is a function that yields problems, over what readers of the topics and of Redis see. The oracles are
-the stages' pure parts, driven in one thread: `tagger.ingest.Source` over each input partition, and a plain fold
-over each journal partition.
+the stages' pure parts, driven in one thread: `tagger.ingest.partition.Source` over each input partition, and a
+plain fold over each journal partition.
 """
 
 import copy
@@ -28,8 +28,8 @@ from schemas.journal import decode_record, encode_record
 from streams.clients import offset_ranges, open_reader, read_topic
 from streams.partitioner import partition_of
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS
-from tagger.ingest import IngestState, RawRecord, Source
-from tagger.meta import META_KEY
+from tagger.folding.meta import META_KEY
+from tagger.ingest.partition import IngestState, RawRecord, Source
 
 from .bank import NUMBER_HEADER, Sent
 from .tag_watch import Heard

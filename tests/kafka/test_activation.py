@@ -7,11 +7,11 @@ import pytest
 from kafka_broker import KafkaBroker
 
 from schemas.journal import Activation, JournalRecord, Pause, decode_record
-from streams.activation import RulesError, activate, activation_id, bootstrap, pause, publish, published
 from streams.clients import MissingTopicError, open_producer, read_topic
+from streams.rulebooks.activation import RulesError, activate, activation_id, bootstrap, pause, publish, published
 from streams.settings import Settings
 from streams.topics import create
-from tagger.rulebook import RulebookError, read_rulebook
+from tagger.packs.rulebook import RulebookError, read_rulebook
 
 pytestmark = pytest.mark.kafka
 
@@ -170,9 +170,9 @@ async def test_a_folder_that_is_not_in_force_is_told_once_at_start(
 ) -> None:
     digest = await bootstrap(settings)
     await bootstrap(settings)
-    assert [record for record in caplog.records if record.name == "streams.activation"] == []
+    assert [record for record in caplog.records if record.name == "streams.rulebooks.activation"] == []
     (settings.rules / "levels.yaml").write_text(packs(5000)["levels.yaml"])
     await bootstrap(settings)
-    (line,) = [record for record in caplog.records if record.name == "streams.activation"]
+    (line,) = [record for record in caplog.records if record.name == "streams.rulebooks.activation"]
     assert line.message == "rules folder is not in force"
     assert (vars(line)["in_force"], vars(line)["found"]) == (digest, read_rulebook(packs(5000)).digest)

@@ -20,13 +20,13 @@ from streams.cli.dead_letters import dead_letters
 from streams.clients import read_topic
 from streams.dead_letters import REPLAYED_HEADER, place_of
 from streams.doctor.examine import examine
+from streams.lanes.unit_of_work import UnitOfWork
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, TRANSACTIONS
-from streams.unit import UnitOfWork
 from tagger.features.balances import balance
-from tagger.meta import META_KEY, decode_meta
-from tagger.state import decode_state
+from tagger.folding.meta import META_KEY, decode_meta
+from tagger.state.customer import decode_state
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 

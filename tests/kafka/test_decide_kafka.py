@@ -12,10 +12,10 @@ from kafka_broker import KafkaBroker
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, open_admin, open_producer, read_topic
 from streams.failpoints import FailPointError
-from streams.restore import HangingTransactionError, restore
-from streams.stage import PositionError
+from streams.lanes.stage import PositionError
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError, RecordTooLargeError, UnitOfWork
+from streams.stages.restore import HangingTransactionError, restore
 from streams.topics import CUSTOMERS, TAGS, create
-from streams.unit import FencedError, OutcomeUnknownError, RecordTooLargeError, UnitOfWork
 
 pytestmark = pytest.mark.kafka
 

@@ -16,24 +16,25 @@ from kafka_broker import KafkaBroker
 from pipeline import Pipeline
 from task_deployment import TaskDeployment
 
-from streams import activation, decide
 from streams.child import free_port
 from streams.cli.doctor import doctor
 from streams.clients import committed_offsets, open_producer, read_topic
 from streams.doctor.examine import examine
 from streams.doctor.report import Report
+from streams.lanes.stage import group_of
+from streams.lanes.unit_of_work import UnitOfWork
 from streams.partitioner import partition_of
 from streams.publish import publish
-from streams.redis_view import customer_key, rule_key
+from streams.rulebooks import activation
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
 from streams.sources.simulate import Plan, simulate
-from streams.stage import group_of
+from streams.stages import decide
+from streams.stages.redis_view import customer_key, rule_key
 from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS, TRANSACTIONS, create
-from streams.unit import UnitOfWork
-from tagger.ingest import IngestState
-from tagger.meta import META_KEY, decode_meta, encode_meta
-from tagger.state import decode_state, encode_state
+from tagger.folding.meta import META_KEY, decode_meta, encode_meta
+from tagger.ingest.partition import IngestState
+from tagger.state.customer import decode_state, encode_state
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 

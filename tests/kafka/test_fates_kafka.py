@@ -10,15 +10,15 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from kafka_broker import KafkaBroker
 from task_driver import TaskDriver
 
-from streams.activation import bootstrap
 from streams.clients import committed_offsets, offset_ranges, open_producer, read_topic
-from streams.decide import Decide
-from streams.ingest import Ingest
+from streams.lanes.stage import Stage
+from streams.rulebooks.activation import bootstrap
 from streams.settings import Settings
-from streams.stage import Stage
+from streams.stages.decide import Decide
+from streams.stages.ingest import Ingest
 from streams.topics import create
-from tagger.ingest import IngestState
-from tagger.meta import META_KEY, decode_meta
+from tagger.folding.meta import META_KEY, decode_meta
+from tagger.ingest.partition import IngestState
 
 pytestmark = pytest.mark.kafka
 

@@ -26,7 +26,7 @@ from schemas.events import INPUTS as MODELS
 from schemas.topics import CONTROL_HEADER
 from streams.clients import read_topic
 from streams.topics import APP_EVENTS, CUSTOMERS, PROFILES, TRANSACTIONS
-from tagger.meta import META_KEY, decode_meta
+from tagger.folding.meta import META_KEY, decode_meta
 
 pytestmark = pytest.mark.kafka
 

@@ -14,13 +14,13 @@ from task_driver import TaskDriver
 from schemas.deadletters import DeadLetter, decode_dead_letter
 from schemas.journal import JournalRecord, Tick, Transaction, decode_record
 from streams.clients import committed_offsets, open_producer, read_topic
-from streams.ingest import MAX_PAUSE_SECONDS, Ingest, IngestTask
+from streams.lanes.stage import PositionError
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
 from streams.partitioner import name_of, partition_of
 from streams.settings import Settings
-from streams.stage import PositionError
+from streams.stages.ingest import MAX_PAUSE_SECONDS, Ingest, IngestTask
 from streams.topics import create
-from streams.unit import FencedError, OutcomeUnknownError
-from tagger.ingest import IngestState
+from tagger.ingest.partition import IngestState
 
 pytestmark = pytest.mark.kafka
 
@@ -354,7 +354,7 @@ async def test_input_that_no_longer_holds_the_position_is_refused(
 async def test_source_far_ahead_waits_for_the_slowest_but_not_for_ever(
     settings: Settings, producer: AIOKafkaProducer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", logger="streams.ingest")
+    caplog.set_level("INFO", logger="streams.stages.ingest")
 
     def waits() -> list[tuple[str, str, float]]:
         return [

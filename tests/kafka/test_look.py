@@ -20,7 +20,7 @@ from streams.clients import open_producer
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import create
-from tagger.state import Account, CustomerState, Episode, RuleState, Series, encode_state
+from tagger.state.customer import Account, CustomerState, Episode, RuleState, Series, encode_state
 
 pytestmark = pytest.mark.kafka
 

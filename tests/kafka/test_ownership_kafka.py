@@ -13,7 +13,7 @@ from counting_run import Deployment, WorkerProcess, numbered, until
 from kafka_broker import KafkaBroker
 
 from streams.clients import open_producer
-from streams.intake import Fetch
+from streams.lanes.intake import Fetch
 from streams.worker import Worker
 
 pytestmark = pytest.mark.kafka

@@ -22,8 +22,8 @@ from redis_server import RedisServer
 from seen import Seen, check_equals_a_plain_fold, check_every_offset_has_one_fate, look
 
 from schemas.bankday import BankCalendar
-from streams.redis_view import customer_key, rule_key
-from tagger.view import project_customer
+from streams.stages.redis_view import customer_key, rule_key
+from tagger.state.view import project_customer
 
 pytestmark = pytest.mark.kafka
 

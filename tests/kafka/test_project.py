@@ -14,13 +14,13 @@ from task_driver import TaskDriver
 from schemas.money import parse_fen
 from streams import failpoints
 from streams.clients import committed_offsets, open_producer
+from streams.lanes.unit_of_work import OutcomeUnknownError
 from streams.partitioner import partition_of
-from streams.project import Project
-from streams.redis_view import ForeignViewError, applied_offset
 from streams.settings import Settings
+from streams.stages.project import Project
+from streams.stages.redis_view import ForeignViewError, applied_offset
 from streams.topics import create
-from streams.unit import OutcomeUnknownError
-from tagger.state import CustomerState, Episode, RuleState, Series, encode_state
+from tagger.state.customer import CustomerState, Episode, RuleState, Series, encode_state
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 

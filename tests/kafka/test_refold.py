@@ -10,22 +10,22 @@ from click.testing import CliRunner
 from kafka_broker import KafkaBroker
 
 from schemas.journal import ControlRecord, JournalRecord, encode_record
-from streams.activation import activate
-from streams.activation import publish as publish_rulebook
 from streams.cli.backtest import backtest
 from streams.clients import open_producer
 from streams.history import Refused, read_journal
-from streams.packs import read_folder
 from streams.partitioner import partition_of
 from streams.refold import refold
+from streams.rulebooks.activation import activate
+from streams.rulebooks.activation import publish as publish_rulebook
+from streams.rulebooks.folder import read_folder
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.simulate import Plan
 from streams.sources.simulate import simulate as make_up
 from streams.topics import APP_EVENTS, JOURNAL, TRANSACTIONS, create
-from tagger.partition import Partition
-from tagger.plain_fold import fold
-from tagger.rulebook import read_rulebook
+from tagger.folding.partition import Partition
+from tagger.folding.plain_fold import fold
+from tagger.packs.rulebook import read_rulebook
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 2

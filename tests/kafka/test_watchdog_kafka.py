@@ -14,8 +14,8 @@ from kafka_broker import KafkaBroker
 
 from streams.child import free_port
 from streams.clients import open_admin, open_producer
-from streams.conditions import Condition, Conditions, Seen, read_ends
-from streams.watchdog import StuckError
+from streams.watch.conditions import Condition, Conditions, Seen, read_ends
+from streams.watch.watchdog import StuckError
 from streams.worker import Worker
 
 pytestmark = pytest.mark.kafka

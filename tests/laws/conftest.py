@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tagger import reach
+from tagger.compiler import reach
 
 
 @pytest.fixture(autouse=True, scope="package")

@@ -13,7 +13,7 @@ from rulebooks import RICH
 
 from schemas.journal import JournalRecord, Source, hash_event
 from tagger.features.balances import balance
-from tagger.meta import Meta
+from tagger.folding.meta import Meta
 
 DAY_MS = 86_400_000
 

@@ -18,12 +18,12 @@ from schemas.deadletters import REASONS, decode_dead_letter, encode_dead_letter
 from schemas.decode import Decoder
 from schemas.journal import Activation, CustomerEvent, decode_record, encode_record
 from schemas.topics import CONTROL_HEADER
-from tagger.ingest import Ingested, IngestSettings, IngestState, RawRecord, Source
-from tagger.partition import Partition
-from tagger.program import Program
-from tagger.rulebook import read_rulebook
+from tagger.compiler.program import Program
+from tagger.folding.partition import Partition
+from tagger.ingest.partition import Ingested, IngestSettings, IngestState, RawRecord, Source
+from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
-from tagger.view import project_customer
+from tagger.state.view import project_customer
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
 FILES = {path.name: path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml"))}

@@ -5,8 +5,8 @@ from builders import program_of
 from reference.compare import core_of
 from reference.made_up import RandomChoice, Scenario, made_up
 
-from tagger import reach
 from tagger.codegen import guards
+from tagger.compiler import reach
 
 
 def outcome(scenario: Scenario) -> tuple[object, object]:

@@ -13,9 +13,9 @@ from journals import MINUTE, both, events
 from rulebooks import CHANGED, RICH, WITHOUT
 
 from schemas.journal import JournalRecord
-from tagger.dedupe import ENTRY_BYTES
-from tagger.partition import Partition
-from tagger.state import KEPT_DAYS, MAX_ACCOUNTS, MAX_EARLY, MAX_FLOWS, MAX_WATCHES
+from tagger.folding.partition import Partition
+from tagger.state.customer import KEPT_DAYS, MAX_ACCOUNTS, MAX_EARLY, MAX_FLOWS, MAX_WATCHES
+from tagger.state.dedupe import ENTRY_BYTES
 
 START = at("2026-03-29 20:00")
 DAY_MS = 86_400_000
@@ -117,7 +117,7 @@ LONGEST = 64
 
 
 def written_bound() -> int:
-    """What `tagger.state` says a state may take, with these rules."""
+    """What `tagger.state.customer` says a state may take, with these rules."""
     closings = 14 * (KEPT_DAYS + 1) * 5
     accounts = MAX_ACCOUNTS * (100 + LONGEST) + MAX_EARLY * 80
     watches = MAX_WATCHES * (LONGEST + 32)

@@ -10,10 +10,10 @@ from reference.interpreter import Interpreter
 
 from schemas.bankday import BankCalendar
 from schemas.journal import JournalRecord
-from schemas.packfeatures import ActiveRule, LevelOf
-from tagger import cases
-from tagger.program import Program
-from tagger.rulebook import read_rulebook
+from schemas.packs.features import ActiveRule, LevelOf
+from tagger.cases import run as cases
+from tagger.compiler.program import Program
+from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
 
 RULES = Path(__file__).parents[2] / "rules"

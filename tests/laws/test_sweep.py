@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.journal import Consent, JournalRecord
-from tagger import sweep
+from tagger.folding import sweep
 
 START = at("2026-03-02 08:00")
 MINUTE = 60_000

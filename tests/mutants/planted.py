@@ -15,17 +15,20 @@ from aiokafka import TopicPartition
 from simulation import kafka_clients, view_store
 
 import schemas.decode
-import tagger.batch
+import tagger.folding.batch
 from schemas.journal import hash_event
-from streams import decide, fetch, ingest, lane, ownership, project, restore, unit
-from streams.unit import FencedError, OutcomeUnknownError
-from tagger import evidence, meta
-from tagger.batch import Batch
-from tagger.deadlines import DueQueue
-from tagger.fold import Fold
-from tagger.ingest import Source
-from tagger.meta import Meta
-from tagger.partition import Partition
+from streams.lanes import fetch, lane, ownership
+from streams.lanes import unit_of_work as unit
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
+from streams.stages import decide, ingest, project, restore
+from tagger import evidence
+from tagger.folding import meta
+from tagger.folding.batch import Batch
+from tagger.folding.deadlines import DueQueue
+from tagger.folding.fold import Fold
+from tagger.folding.meta import Meta
+from tagger.folding.partition import Partition
+from tagger.ingest.partition import Source
 
 patch = mock.patch.object
 
@@ -394,7 +397,7 @@ def known_time_of_the_latest_tick() -> Iterator[None]:
         if state.due_ms < known.unswept[-1]:
             fold.pass_time(state, known.unswept[-1])
 
-    with patch(tagger.batch, "pass_times", mutant):
+    with patch(tagger.folding.batch, "pass_times", mutant):
         yield
 
 

@@ -24,15 +24,15 @@ from simulation.run import simulate
 
 from schemas.decode import Decoder
 from schemas.journal import encode_record
-from streams import lane, ownership
-from streams.app import build_app
-from streams.fetch import BatchConsumerThread
-from streams.intake import Fetch
-from streams.ownership import Claim, Ownership
-from streams.project import Project
+from streams.lanes import lane, ownership
+from streams.lanes.app import build_app
+from streams.lanes.fetch import BatchConsumerThread
+from streams.lanes.intake import Fetch
+from streams.lanes.ownership import Claim, Ownership
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
 from streams.settings import Settings
-from streams.unit import FencedError, OutcomeUnknownError
-from tagger.partition import Partition
+from streams.stages.project import Project
+from tagger.folding.partition import Partition
 from tagger.settings import CoreSettings
 
 pytestmark = pytest.mark.mutant

@@ -9,7 +9,7 @@ import sys
 from reference.compare import differences
 from reference.made_up import RandomChoice, made_up
 from reference.shrink import smallest, story
-from tagger import reach
+from tagger.compiler import reach
 
 
 def say(text: str) -> None:

@@ -29,10 +29,10 @@ from schemas.bankday import BankCalendar
 from schemas.decode import Decoder
 from schemas.journal import Activation, CustomerEvent, JournalRecord
 from streams.sources.berka import read_berka
-from tagger.partition import Partition
-from tagger.plain_fold import fold
-from tagger.program import Program
-from tagger.rulebook import read_rulebook
+from tagger.compiler.program import Program
+from tagger.folding.partition import Partition
+from tagger.folding.plain_fold import fold
+from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,8 +13,8 @@ from reference.language import dotted, kind_of, names_in, parse, setting
 from reference.money import MEASURES
 from reference.sight import PROFILE_NAMES
 from reference.verbs import PARTS
-from schemas import packfeatures as features
-from schemas.rulepack import LadderRule, MatrixRule, Pack, RuleModel
+from schemas.packs import features
+from schemas.packs.pack import LadderRule, MatrixRule, Pack, RuleModel
 
 _STATELESS = (
     features.AverageBalance, features.Low, features.High, features.ListFeature, features.LevelOf,

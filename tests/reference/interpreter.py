@@ -13,10 +13,10 @@ from reference.printing import money_text, printed
 from reference.scene import Customer, Episode, Scene, Tag
 from reference.sight import Known
 from reference.verbs import enters, month_start
-from schemas import packfeatures as features
 from schemas.bankday import BankCalendar
 from schemas.journal import Activation, AppEvent, JournalRecord, Tick, Transaction
-from schemas.rulepack import GradedRule, LeveledRule, SignalRule
+from schemas.packs import features
+from schemas.packs.pack import GradedRule, LeveledRule, SignalRule
 
 REMEMBERED_EVENTS = 64
 REMEMBERED_DAYS = 7

@@ -11,9 +11,9 @@ from reference.book import Book
 from reference.language import Walker, names_in, setting
 from reference.sight import Known, Sight
 from reference.verbs import VERBS, full_on
-from schemas import packfeatures as features
 from schemas.bankday import BankCalendar
-from schemas.rulepack import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
+from schemas.packs import features
+from schemas.packs.pack import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
 
 Tag = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from reference.life import HOLD, Turn
 from reference.scene import Watch
-from schemas.rulepack import SignalRule
+from schemas.packs.pack import SignalRule
 
 MOST_WATCHES = 8
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from reference import money
 from reference.sight import Known, Sight
-from schemas import packfeatures as pack
 from schemas.journal import Transaction
+from schemas.packs import features as pack
 
 KEPT = 64
 MONTHS = {"month": 1, "quarter": 3, "year": 12}

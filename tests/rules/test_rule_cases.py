@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from schemas.bankday import BankCalendar
-from schemas.rulepack import GradedRule, ScorecardRule
-from tagger.cases import CaseResult, run_case, run_cases
+from schemas.packs.pack import GradedRule, ScorecardRule
+from tagger.cases.run import CaseResult, run_case, run_cases
+from tagger.compiler.program import Program
 from tagger.lint.checks import lint
-from tagger.program import Program
-from tagger.rulebook import Rulebook, RulebookError, read_rulebook
+from tagger.packs.rulebook import Rulebook, RulebookError, read_rulebook
 from tagger.settings import CoreSettings
-from tagger.view import SEGMENT_RULE
+from tagger.state.view import SEGMENT_RULE
 
 RULES = Path(__file__).parents[2] / "rules"
 FILES = {f"rules/{path.name}": path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml"))}

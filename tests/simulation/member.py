@@ -1,8 +1,8 @@
 """The consumer of one stage in one process: a member of its group, and the `Intake` of its lanes.
 
-It does what Faust's consumer with our fetch does (`streams.fetch`), callback by callback: everything is revoked
-before a join and heartbeats go on meanwhile, none are sent between the join and the end of the assignment's
-callback, lanes resume a moment later, fetches wait in buffers that a rebalance may empty.
+It does what Faust's consumer with our fetch does (`streams.lanes.fetch`), callback by callback: everything is
+revoked before a join and heartbeats go on meanwhile, none are sent between the join and the end of the
+assignment's callback, lanes resume a moment later, fetches wait in buffers that a rebalance may empty.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from aiokafka.errors import (
     UnknownMemberIdError,
 )
 
-from streams.lane import Fetch
-from streams.ownership import Claim, Ownership
+from streams.lanes.lane import Fetch
+from streams.lanes.ownership import Claim, Ownership
 
 from .groups import Group
 

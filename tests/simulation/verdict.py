@@ -11,14 +11,14 @@ from schemas.bankday import BankCalendar
 from schemas.deadletters import DeadLetter, decode_dead_letter
 from schemas.decode import Decoder
 from schemas.journal import Activation, Tick, decode_record, encode_record
-from streams.app import group_of
+from streams.lanes.app import group_of
 from streams.partitioner import partition_of
-from streams.redis_view import META_KEY as VIEW_META_KEY
-from streams.redis_view import _opened, _tag_text, customer_key, rule_key
+from streams.stages.redis_view import META_KEY as VIEW_META_KEY
+from streams.stages.redis_view import _opened, _tag_text, customer_key, rule_key
 from streams.topics import CUSTOMERS, DEAD_LETTERS, JOURNAL, TAGS
-from tagger.ingest import CONTROL_HEADER, IngestState, Source
-from tagger.meta import META_KEY
-from tagger.view import project_customer
+from tagger.folding.meta import META_KEY
+from tagger.ingest.partition import CONTROL_HEADER, IngestState, Source
+from tagger.state.view import project_customer
 
 from .bank import COUNTS
 from .world import PROGRAMS, World, rulebook

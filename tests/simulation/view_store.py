@@ -1,4 +1,4 @@
-"""A Redis as far as `streams.redis_view` uses one: a server's data, and a client that reaches it.
+"""A Redis as far as `streams.stages.redis_view` uses one: a server's data, and a client that reaches it.
 
 The Lua scripts are written again here in Python; `tests/contract/test_simulated_redis.py` holds both to the
 same results.

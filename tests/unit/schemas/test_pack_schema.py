@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from schemas.contracts import build_contracts
-from schemas.pack_schema import (
+from schemas.packs.json_schema import (
     MANIFEST_SCHEMA_FILE,
     PACK_SCHEMA_FILE,
     POLICY_SCHEMA_FILE,

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from schemas.bankday import BankCalendar
 from streams.cli.compiled import laid_out
 from streams.cli.rules import rules
-from streams.packs import read_folder
+from streams.rulebooks.folder import read_folder
 from streams.settings import Settings
 from tagger.codegen.guards import compile_look
-from tagger.program import Program
-from tagger.rulebook import read_rulebook
+from tagger.compiler.program import Program
+from tagger.packs.rulebook import read_rulebook
 
 RULES = Path(__file__).parents[3] / "rules"
 

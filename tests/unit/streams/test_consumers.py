@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from streams.app import build_app
-from streams.decide import Decide
-from streams.fetch import FETCH_WAIT_MS, GATHER_BYTES, BatchConsumerThread
-from streams.ingest import Ingest
-from streams.project import Project
+from streams.lanes.app import build_app
+from streams.lanes.fetch import FETCH_WAIT_MS, GATHER_BYTES, BatchConsumerThread
+from streams.lanes.stage import Stage
 from streams.settings import Settings
-from streams.stage import Stage
+from streams.stages.decide import Decide
+from streams.stages.ingest import Ingest
+from streams.stages.project import Project
 
 
 def gathering(stage: Stage, settings: Settings) -> tuple[int, int]:

@@ -7,10 +7,10 @@ from click.testing import CliRunner
 
 from schemas.bankday import BankCalendar
 from streams.cli.rules import rules
-from streams.cost import BASE_US, RULE_US, UPDATE_US, Estimate, estimate, measure
+from streams.rulebooks.cost import BASE_US, RULE_US, UPDATE_US, Estimate, estimate, measure
 from streams.settings import Settings
-from tagger.program import Program
-from tagger.rulebook import read_rulebook
+from tagger.compiler.program import Program
+from tagger.packs.rulebook import read_rulebook
 
 PACK = """\
 pack: p

@@ -3,8 +3,8 @@
 from aiokafka import TopicPartition
 from rulebooks import RICH
 
-from streams.decide import Decide
 from streams.settings import Settings
+from streams.stages.decide import Decide
 from tagger.settings import CoreSettings
 
 

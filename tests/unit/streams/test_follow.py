@@ -2,7 +2,7 @@
 
 from schemas.deadletters import Reason
 from streams.follow import Followed
-from tagger.meta import Fates, Meta, SourceTime
+from tagger.folding.meta import Fates, Meta, SourceTime
 
 APPLIED, DUPLICATE, LATE = 5, 2, 1
 

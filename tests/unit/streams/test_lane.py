@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition
 
-from streams import lane as lane_module
-from streams.intake import Fetch
-from streams.ownership import Claim, Ownership
+from streams.lanes import lane as lane_module
+from streams.lanes.intake import Fetch
+from streams.lanes.ownership import Claim, Ownership
+from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
 from streams.settings import Settings
-from streams.unit import FencedError, OutcomeUnknownError
 
 TP = TopicPartition("in", 0)
 OTHER = TopicPartition("in", 1)
@@ -129,7 +129,7 @@ async def until(condition: Callable[[], bool]) -> None:
 def setting(monkeypatch: pytest.MonkeyPatch) -> Setting:
     monkeypatch.setattr(lane_module, "BACKOFF_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(lane_module, "REVOKE_SECONDS", 0.2)
-    monkeypatch.setattr("streams.ownership.REJOIN_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr("streams.lanes.ownership.REJOIN_SECONDS", (0.01, 0.02))
     return Setting()
 
 
@@ -161,7 +161,9 @@ async def test_a_lane_asks_for_no_more_than_it_may_hold(setting: Setting) -> Non
 async def test_a_lane_at_rest_leaves_a_fetch_waiting_unless_it_is_behind(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streams.rest.SHARES", {"decide": 1e9})  # the first fetch is followed by the longest rest
+    monkeypatch.setattr(
+        "streams.lanes.rest.SHARES", {"decide": 1e9}
+    )  # the first fetch is followed by the longest rest
     setting.limit(view_rest_seconds=60, batch_records=3)
     await setting.own()
     setting.deliver(0, 1)
@@ -180,7 +182,7 @@ async def test_a_lane_at_rest_leaves_a_fetch_waiting_unless_it_is_behind(
 
 
 async def test_a_rest_that_is_over_ends_in_work(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.rest.SHARES", {"decide": 1e9})
+    monkeypatch.setattr("streams.lanes.rest.SHARES", {"decide": 1e9})
     setting.limit(view_rest_seconds=0.05)
     await setting.own()
     setting.deliver(0, 1)

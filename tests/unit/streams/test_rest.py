@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from streams.rest import SHARES, Rest
+from streams.lanes.rest import SHARES, Rest
 from streams.settings import Settings
 
 

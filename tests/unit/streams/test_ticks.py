@@ -3,7 +3,7 @@
 import pytest
 
 from schemas.journal import Tick
-from streams.ticks import Ticks
+from streams.stages.ticks import Ticks
 
 
 class Wall:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from streams import watchdog
-from streams.conditions import Ends, Seen
 from streams.settings import Settings
-from streams.vitals import Vitals
-from streams.watchdog import StuckError, Watchdog
+from streams.watch import watchdog
+from streams.watch.conditions import Ends, Seen
+from streams.watch.vitals import Vitals
+from streams.watch.watchdog import StuckError, Watchdog
 
 TP = TopicPartition("tagging.journal", 0)
 LIMIT = 10.0

@@ -3,7 +3,7 @@
 from builders import activation, money, program_of, tick
 
 from schemas.journal import JournalRecord
-from tagger.partition import Partition
+from tagger.folding.partition import Partition
 from tagger.settings import CoreSettings
 
 PACK = """

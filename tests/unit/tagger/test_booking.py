@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger.features.balances import balance, book
-from tagger.state import CustomerState
+from tagger.state.customer import CustomerState
 
 START = at("2026-03-02 09:00")
 ACCOUNT = "a"

@@ -3,10 +3,10 @@
 import pytest
 
 from schemas import events
-from schemas.packmodel import PackModel
-from schemas.packprofile import CardText, ConsentText, HoldingText, ProfileText
-from tagger.cases import run_cases
-from tagger.rulebook import RulebookError, read_rulebook
+from schemas.packs.model import PackModel
+from schemas.packs.profile import CardText, ConsentText, HoldingText, ProfileText
+from tagger.cases.run import run_cases
+from tagger.packs.rulebook import RulebookError, read_rulebook
 from tagger.settings import CoreSettings
 
 PACK = """\

@@ -1,7 +1,7 @@
 """The queue of deadlines, over states that change under it."""
 
-from tagger.deadlines import DueQueue
-from tagger.state import NEVER, CustomerState, encode_state
+from tagger.folding.deadlines import DueQueue
+from tagger.state.customer import NEVER, CustomerState, encode_state
 
 
 def due(ms: int) -> bytes:

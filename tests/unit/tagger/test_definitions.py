@@ -3,7 +3,7 @@
 import pytest
 from builders import program_of
 
-from tagger.program import Program
+from tagger.compiler.program import Program
 
 PACK = """
 pack: p

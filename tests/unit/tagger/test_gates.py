@@ -3,7 +3,7 @@
 from builders import app, money, profile, program_of, ticks
 from driver import run
 
-from tagger.state import NEVER
+from tagger.state.customer import NEVER
 
 
 def test_a_gate_that_an_event_opens_lets_through_what_was_turning_before() -> None:

@@ -5,8 +5,8 @@ from builders import activation, app, money, pause, tick
 from driver import CORE
 
 from schemas.journal import JournalRecord
-from tagger.batch import Changes
-from tagger.partition import Partition
+from tagger.folding.batch import Changes
+from tagger.folding.partition import Partition
 
 PACK = "pack: p\nrules: {in: {when: assets > 0}}\n"
 

@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.rulepack import LadderRule, SignalRule, Top
-from tagger.cases import run_cases
+from schemas.packs.pack import LadderRule, SignalRule, Top
+from tagger.cases.run import run_cases
 from tagger.expr.scope import Type
-from tagger.rulebook import PackError, RulebookError, read_rulebook
+from tagger.packs.rulebook import PackError, RulebookError, read_rulebook
 from tagger.settings import CoreSettings
 
 PACK = """\

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from pydantic_core import PydanticCustomError
 
-from schemas.packscalars import (
+from schemas.packs.scalars import (
     parse_boolean,
     parse_duration,
     parse_first_moment,

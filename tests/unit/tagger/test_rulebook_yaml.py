@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tagger.packs.rulebook import RulebookError, read_rulebook
 from tagger.packs.yaml_tree import MAX_CHARACTERS, Place, Tree, YamlProblem, read_tree
-from tagger.rulebook import RulebookError, read_rulebook
 
 
 def read(text: str) -> Tree:

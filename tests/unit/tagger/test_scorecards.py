@@ -5,7 +5,7 @@ from builders import money, profile
 from casepacks import cases_hold
 from driver import run
 
-from tagger import reach
+from tagger.compiler import reach
 
 STARS = """
 pack: p

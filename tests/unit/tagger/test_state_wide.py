@@ -9,10 +9,10 @@ from driver import CORE, run
 from schemas.bankday import BankCalendar
 from schemas.events import MAX_INTEGER
 from schemas.scalars import MAX_AMOUNT_FEN, MAX_INSTANT_MS, MAX_MONEY_FEN, MIN_INSTANT_MS
-from tagger.dayvalues import begin_day
 from tagger.settings import CoreSettings
-from tagger.state import NEVER, CustomerState, Series, decode_due, decode_state, encode_state
-from tagger.view import project_customer
+from tagger.state.customer import NEVER, CustomerState, Series, decode_due, decode_state, encode_state
+from tagger.state.day_values import begin_day
+from tagger.state.view import project_customer
 
 PACK = """
 pack: p

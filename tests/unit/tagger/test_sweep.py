@@ -6,10 +6,10 @@ from builders import activation, app, at, pause, tick, ticks
 from driver import Run, run
 
 from schemas.journal import JournalRecord
-from tagger import sweep
-from tagger.meta import Meta, decode_meta, encode_meta
-from tagger.state import NEVER
-from tagger.sweep import forget_times, note_time
+from tagger.folding import sweep
+from tagger.folding.meta import Meta, decode_meta, encode_meta
+from tagger.folding.sweep import forget_times, note_time
+from tagger.state.customer import NEVER
 
 HOUR = 3_600_000
 RULES = """

@@ -4,7 +4,7 @@ from builders import activation, app, at, money, ticks
 from driver import Run, run
 
 from schemas.journal import JournalRecord
-from tagger.meta import decode_meta
+from tagger.folding.meta import decode_meta
 
 LARGE = "pack: p\nfeatures: {n: {count: transactions, over: 3d}}\nrules: {many: {when: n >= 3}}\n"
 SMALL = LARGE.replace("n >= 3", "n >= 2")

@@ -3,8 +3,15 @@
 import msgspec
 import pytest
 
-from tagger.meta import Meta, decode_meta, encode_meta
-from tagger.state import STATE_VERSION, CustomerState, VersionError, decode_due, decode_state, encode_state
+from tagger.folding.meta import Meta, decode_meta, encode_meta
+from tagger.state.customer import (
+    STATE_VERSION,
+    CustomerState,
+    VersionError,
+    decode_due,
+    decode_state,
+    encode_state,
+)
 
 
 def test_a_state_of_another_version_is_refused() -> None:

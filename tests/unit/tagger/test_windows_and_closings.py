@@ -7,11 +7,11 @@ from builders import app, at, money, ticks
 from driver import run
 
 from schemas.bankday import BankCalendar
-from tagger.dayvalues import entries
 from tagger.features.balances import add_flow, closing_sum, closings
 from tagger.features.windows import DayWindow
 from tagger.settings import CoreSettings
-from tagger.state import KEPT_DAYS, Account, CustomerState, Series, decode_state, encode_state
+from tagger.state.customer import KEPT_DAYS, Account, CustomerState, Series, decode_state, encode_state
+from tagger.state.day_values import entries
 
 
 def day(text: str) -> int:

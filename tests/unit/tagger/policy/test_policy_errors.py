@@ -2,7 +2,7 @@
 
 import pytest
 
-from tagger.rulebook import RulebookError, read_rulebook
+from tagger.packs.rulebook import RulebookError, read_rulebook
 
 PACK = "pack: p\nrules:\n  r: {when: assets > 1, offer: {family: wealth-rate-coupon}}\n"
 

@@ -1,0 +1,1 @@
+"""Folders of rule packs: read, published and put in force, compared, and what they cost."""

@@ -1,0 +1,1 @@
+"""The three stages, ingest, decide and project, and what only one of them has."""

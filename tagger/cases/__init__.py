@@ -1,0 +1,1 @@
+"""The cases that packs carry: run, and compared with what they expect."""

@@ -1,0 +1,1 @@
+"""An input partition read: which records become journal events, and what is committed of it."""
