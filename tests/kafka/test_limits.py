@@ -3,6 +3,7 @@ very many tags, a state above the brokers' limit. The first two print what memor
 """
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,8 +31,8 @@ from tagger.folding.meta import META_KEY
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]
 
 MEGABYTE = 1_000_000
-LACK_SECONDS = 12.0
-"""After which a worker without progress ends; a wait for Redis must not count, however long."""
+REDIS_AWAY_SECONDS = float(os.environ.get("REDIS_AWAY_SECONDS", "24"))
+"""For so long Redis is down: twice as long as a worker may go without progress, which a wait for Redis is not."""
 MONDAYS = "pack: p\nrules: {mondays: {when: today.weekday == 1}, week: {when: today.weekday <= 4}}\n"
 
 
@@ -112,8 +113,7 @@ async def test_redis_down_for_long_delays_no_decision_and_fills_no_memory(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Scaled down: project waits for longer than a worker may go without progress, and has far more to write than
-    it may hold."""
+    """Project waits longer than a worker may go without progress, and has far more to write than it may hold."""
     with own_redis() as redis:
         pipeline = pipeline_of(
             kafka.bootstrap,
@@ -122,7 +122,7 @@ async def test_redis_down_for_long_delays_no_decision_and_fills_no_memory(
             redis.url,
             batch_records=100,
             fetch_bytes=100_000,
-            watchdog_progress_seconds=LACK_SECONDS,
+            watchdog_progress_seconds=REDIS_AWAY_SECONDS / 2,
         )
         with pipeline.running():
             worker = pipeline.start_worker()
@@ -135,7 +135,7 @@ async def test_redis_down_for_long_delays_no_decision_and_fills_no_memory(
                 killed_at = time.monotonic()
                 await send(pipeline, deposits(30_000, 500, first=20_000, accounts=37))
                 await pipeline.settle("ingest", "decide")
-                await until(lambda: time.monotonic() - killed_at > 2 * LACK_SECONDS, "time to pass")
+                await asyncio.sleep(killed_at + REDIS_AWAY_SECONDS - time.monotonic())
                 assert not await pipeline.has_read_all("project")
                 assert worker.events("redis does not answer")
                 backlog, grown = await changelog_bytes(pipeline.settings) - before, largest() - warm
@@ -192,7 +192,7 @@ async def test_one_customer_with_100_000_events_at_once(
 async def test_a_tick_with_very_many_tags_is_many_small_transactions(
     kafka: KafkaBroker, redis_url: str, topic_prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Everybody's rule opens at one midnight: more tags than a hundred transactions may hold."""
+    """Everybody's rule opens at one midnight: more tags than five hundred transactions may hold."""
     sizes: list[int] = []
     commit = Transaction.commit
 
@@ -202,7 +202,7 @@ async def test_a_tick_with_very_many_tags_is_many_small_transactions(
         await commit(transaction)
 
     (tmp_path / "pack.yaml").write_text(MONDAYS)
-    customers, limit = 2_000, 20_000
+    customers, limit = 10_000, 20_000
     async with TaskDeployment.open(
         kafka.bootstrap,
         topic_prefix,
@@ -219,8 +219,8 @@ async def test_a_tick_with_very_many_tags_is_many_small_transactions(
         monkeypatch.undo()
         tags = [len(record.value) async for record in read_topic(made.settings, made.settings.topic(TAGS))]
         assert len(tags) >= 2 * customers
-        assert sum(tags) > 100 * limit
-        assert len(sizes) > 100
+        assert sum(tags) > 500 * limit
+        assert len(sizes) > 500
         assert max(sizes) < limit + 6_000, "the meta record, what states grew by, and one customer more"
         report = await examine(made.settings, 50)
         assert report.findings == []
