@@ -24,7 +24,7 @@ from streams.topics import JOURNAL
 from tagger.folding.partition import Partition
 from tagger.folding.plain_fold import Emit
 from tagger.packs.rulebook import Rulebook
-from tagger.state.view import project_customer
+from tagger.view import project_customer
 
 _ENCODER = msgspec.json.Encoder()
 

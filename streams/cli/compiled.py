@@ -21,8 +21,8 @@ from tagger.compiler.reach import ALL_SOURCES, GUARDED_SOURCES
 from tagger.expr.compile import Expression
 from tagger.kinds.contract import Rule
 from tagger.kinds.signal import SignalRule
+from tagger.lint.state_bounds import state_bounds
 from tagger.packs.rulebook import Rulebook
-from tagger.state.bounds import state_bounds
 
 _WIDTH = 115
 _BREAKS = frozenset({"and", "or", "if", "else"})

@@ -12,7 +12,7 @@ from streams.cli.show import Columns, partition_for, print_json, print_table, re
 from streams.exits import NOT_SO
 from streams.settings import Settings
 from streams.topics import CUSTOMERS
-from tagger.state.view import View, project_customer
+from tagger.view import View, project_customer
 
 
 @click.group()

@@ -25,8 +25,8 @@ from tagger.cases.run import CaseResult, run_cases
 from tagger.compiler.program import Program
 from tagger.expr.functions import FUNCTIONS
 from tagger.lint.checks import lint
+from tagger.lint.state_bounds import Bound, state_bounds
 from tagger.packs.rulebook import PackError, Rulebook, RulebookError, read_rulebook
-from tagger.state.bounds import Bound, state_bounds
 
 _EXIT_CODES = "Exit codes: 0 fine, 1 {not_so}, 2 no such folder or packs that cannot be read."
 _DIRECTORY = click.argument(

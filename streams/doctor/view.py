@@ -23,7 +23,7 @@ from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.stages.redis_view import META_KEY, customer_key, rule_key
 from tagger.state.customer import VersionError
-from tagger.state.view import View, project_customer
+from tagger.view import View, project_customer
 
 _PIPELINE = 500
 _SCAN_COUNT = 1000

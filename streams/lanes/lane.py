@@ -17,13 +17,13 @@ from aiokafka.errors import KafkaError
 
 from streams import failpoints
 from streams.clients import UnreachableError
+from streams.lanes import vitals
 from streams.lanes.intake import Fetch, Intake
 from streams.lanes.rest import Rest
 from streams.lanes.stage import Stage, Task
 from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
 from streams.partitioner import name_of
 from streams.settings import Settings
-from streams.watch import vitals
 
 log = logging.getLogger(__name__)
 

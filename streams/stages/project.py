@@ -24,6 +24,7 @@ from redis.backoff import NoBackoff
 from schemas.bankday import BankCalendar
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, partition_counts
+from streams.lanes import vitals
 from streams.lanes.intake import Fetch
 from streams.lanes.stage import StageName, group_of
 from streams.lanes.unit_of_work import OutcomeUnknownError, UnitOfWork, transactional_id
@@ -31,8 +32,7 @@ from streams.partitioner import name_of
 from streams.settings import Settings
 from streams.stages.redis_view import RedisView, Row, ViewLostError
 from streams.topics import CUSTOMERS
-from streams.watch import vitals
-from tagger.state.view import project_customer
+from tagger.view import project_customer
 
 log = logging.getLogger(__name__)
 

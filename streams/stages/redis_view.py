@@ -35,7 +35,7 @@ from redis.asyncio.client import Pipeline
 
 from streams import failpoints
 from streams.partitioner import partition_of
-from tagger.state.view import OpenTag, View
+from tagger.view import OpenTag, View
 
 DELETED_SECONDS = 3600
 """How long a deleted customer is remembered: far longer than an older write of it may be under way."""

@@ -20,9 +20,9 @@ from aiokafka.structs import ConsumerRecord
 
 from streams import failpoints
 from streams.clients import POLL_MS, offset_ranges, open_reader, transaction_patience
+from streams.lanes import vitals
 from streams.partitioner import name_of
 from streams.settings import Settings
-from streams.watch import vitals
 from tagger.folding import meta as meta_record
 
 log = logging.getLogger(__name__)

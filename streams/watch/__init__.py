@@ -1,1 +1,1 @@
-"""Whether a worker does its work: what its lanes show, who looks at it, and what it tells orchestrators."""
+"""Whether a worker does its work: what may last only for a while, who looks, and what it tells orchestrators."""

@@ -13,12 +13,12 @@ from typing import Any
 
 from tagger.codegen.cheapest import cost
 from tagger.codegen.writer import RESTS, Writer
-from tagger.compiler.readers import rules_read
 from tagger.expr.compile import Expression, define
 from tagger.kinds.contract import Context, Occasion, Rule, RuleTerms
 from tagger.kinds.grades import GradedRule
 from tagger.kinds.ladder import ByConditions, ByNumber
 from tagger.kinds.matrix import Matrix
+from tagger.kinds.readers import rules_read
 from tagger.kinds.scorecard import Scorecard, WholePoints
 from tagger.kinds.signal import SignalRule
 from tagger.state.customer import CustomerState

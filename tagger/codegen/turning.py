@@ -11,10 +11,9 @@ from itertools import chain, groupby
 import msgspec
 
 from schemas.bankday import BankCalendar, next_period_start
+from tagger.codegen.crossings import cuts_of, next_crossing
 from tagger.codegen.gates import Gate, gate
 from tagger.codegen.writer import Writer
-from tagger.compiler.crossings import cuts_of, next_crossing
-from tagger.compiler.readers import Readers
 from tagger.expr.compile import define
 from tagger.expr.turns import DayTurns
 from tagger.features.aggregates import DayAggregate, DaysSince
@@ -27,6 +26,7 @@ from tagger.features.sliding import SlidingAggregate
 from tagger.features.stored import StoredFeature
 from tagger.features.summary import Summary
 from tagger.kinds.contract import Rule
+from tagger.kinds.readers import Readers
 from tagger.state.customer import NEVER, CustomerState
 
 NEVER_DAYS = 366

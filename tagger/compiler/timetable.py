@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from schemas.bankday import BankCalendar
 from tagger.codegen.turning import NEVER_DAYS, Days, Turn, compile_turning, days_after, turns_of
-from tagger.compiler.readers import Readers
 from tagger.features.sliding import SlidingAggregate
 from tagger.kinds.contract import Rule
+from tagger.kinds.readers import Readers
 from tagger.state.customer import NEVER, CustomerState
 
 Slide = tuple[Callable[[CustomerState, int, int], int | None], int]

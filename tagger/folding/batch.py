@@ -15,7 +15,7 @@ from tagger.folding.meta import Fates, decode_meta, encode_meta, tell_time
 from tagger.folding.sweep import forget_times, has_room, is_due, note_time, pass_times
 from tagger.folding.upgrade import begin_upgrade, end_upgrade, find_ready, upgrade_customer, warming
 from tagger.kinds.contract import Context
-from tagger.policy.gate import is_paused, make_gate, reconsider
+from tagger.policy.gate import Gate, is_paused, reconsider
 from tagger.state.customer import NEVER, CustomerState, decode_due, decode_state, encode_state
 
 if TYPE_CHECKING:
@@ -65,11 +65,21 @@ class Batch:
     def _use_program(self) -> None:
         partition, meta = self._partition, self._meta
         program = partition.program(meta.rulebook)
-        context = Context(partition.calendar, program.name, recorded=meta.recorded, warming=warming(meta, program))
-        context.gate = make_gate(meta, program, partition.calendar)
-        self.context = context
-        self._fold = Fold(program, context, partition.core, partition.calendar)
+        self.context = Context(
+            partition.calendar, program.name, recorded=meta.recorded, warming=warming(meta, program)
+        )
+        self._set_gate()
+        self._fold = Fold(program, self.context, partition.core, partition.calendar)
         self._fold.set_clock(meta.clock_ms)
+
+    def _set_gate(self) -> None:
+        """Let tags pass the contact policy; nothing where it holds none back and none waits for its release."""
+        partition, meta = self._partition, self._meta
+        program = partition.program(meta.rulebook)
+        if program.policy is None and not meta.paused and meta.upgrading_from is None and meta.resuming is None:
+            self.context.gate = None
+        else:
+            self.context.gate = Gate(program.policy, program.rules, frozenset(meta.paused), partition.calendar)
 
     def fold(self, offset: int, record: JournalRecord) -> bool:
         """Fold one record.
@@ -286,7 +296,7 @@ class Batch:
             if not self._upgrade():
                 return False
             end_upgrade(meta)
-            self.context.gate = make_gate(meta, partition.program(meta.rulebook), partition.calendar)
+            self._set_gate()
 
     def _upgrade(self) -> bool:
         """Re-evaluate customers under the new rulebook, in order of ids; False when the batch is full."""
@@ -313,7 +323,7 @@ class Batch:
 
     def _fold_pause(self, pause: Pause) -> bool:
         """Hold back a rule's pushes, or let them go; False when the batch is full."""
-        meta, partition = self._meta, self._partition
+        meta = self._meta
         if not self._sweep_all():
             return False
         if not pause.resumed and pause.rule not in meta.paused:
@@ -321,13 +331,12 @@ class Batch:
         elif pause.resumed and pause.rule in meta.paused:
             meta.paused.remove(pause.rule)
             meta.resuming = pause.rule
-        program = partition.program(meta.rulebook)
-        self.context.gate = make_gate(meta, program, partition.calendar)
+        self._set_gate()
         if meta.resuming is not None:
             if not self._resume(meta.resuming):
                 return False
             meta.resuming, meta.resumed_to = None, ""
-            self.context.gate = make_gate(meta, program, partition.calendar)
+            self._set_gate()
         meta.control += 1
         return True
 

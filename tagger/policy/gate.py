@@ -6,21 +6,19 @@ A customer of the control group is counted as if pushed: the tags with reason `c
 gone. Ends of reasons are deadlines of the customer like any other.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from schemas.bankday import BankCalendar
 from schemas.journal import Feedback, Profile
 from schemas.tags import Delivery, HeldReason, Offer, TagEvent
-from tagger.compiler.program import Program
 from tagger.episodes import tag_id
-from tagger.folding.meta import Meta
-from tagger.kinds.contract import Context, Occasion
-from tagger.policy.contacts import Contacts, count, forget
+from tagger.kinds.contract import Context, Occasion, Rule
 from tagger.policy.reasons import Candidate, Hold, Turn, find_hold, free_from
 from tagger.policy.release import release
 from tagger.policy.terms import Terms
+from tagger.state.contacts import Contacts, count, forget
 from tagger.state.customer import NEVER, CustomerState, Episode
 
 _NO_OFFER = Offer(family="")
@@ -28,13 +26,6 @@ _NOTHING_HELD = Terms()
 # Reasons that end, so that a tag held by one may still go.
 _ENDING: frozenset[HeldReason | None] = frozenset({"no_consent", "quiet_hours", "cap", "outranked", "over_budget"})
 _WORDS_OF_THE_CUSTOMER = (Profile, Feedback)
-
-
-def make_gate(meta: Meta, program: Program, calendar: BankCalendar) -> "Gate | None":
-    """The gate under the rulebook in force; None where nothing is held and nothing waits to be released."""
-    if program.policy is None and not meta.paused and meta.upgrading_from is None and meta.resuming is None:
-        return None
-    return Gate(program, frozenset(meta.paused), calendar)
 
 
 def is_paused(state: CustomerState, rule: str) -> bool:
@@ -61,15 +52,19 @@ def reconsider(state: CustomerState, context: Context, now_ms: int) -> None:
 
 
 class Gate:
-    """The contact policy of one program.
+    """The contact policy of one rulebook.
 
     Args:
+        terms: None without a policy.
+        rules: the rulebook's, in the program's order.
         paused: rules of which nothing may be pushed.
     """
 
-    def __init__(self, program: Program, paused: frozenset[str], calendar: BankCalendar) -> None:
-        self._terms = _NOTHING_HELD if program.policy is None else program.policy
-        self._rules = {rule.terms.name: rule for rule in program.rules}
+    def __init__(
+        self, terms: Terms | None, rules: Iterable[Rule], paused: frozenset[str], calendar: BankCalendar
+    ) -> None:
+        self._terms = _NOTHING_HELD if terms is None else terms
+        self._rules = {rule.terms.name: rule for rule in rules}
         self._places = {name: place for place, name in enumerate(self._rules)}
         self._paused, self._calendar = paused, calendar
 

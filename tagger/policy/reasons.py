@@ -11,8 +11,8 @@ from typing import NamedTuple
 from schemas.bankday import BankCalendar
 from schemas.tags import HeldReason, Offer
 from tagger.kinds.contract import Occasion
-from tagger.policy.contacts import Contacts, counted, next_week_start
 from tagger.policy.terms import Terms, format_hours
+from tagger.state.contacts import Contacts, counted, next_week_start
 from tagger.state.customer import CustomerState, Episode
 
 

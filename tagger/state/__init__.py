@@ -1,1 +1,1 @@
-"""What is kept of one customer: the record, its bounds, its parts, and what readers see of it."""
+"""What is kept of one customer: the record, and its parts."""

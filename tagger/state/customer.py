@@ -21,7 +21,7 @@ import msgspec
 
 from schemas.journal import Attributes
 from schemas.tags import HeldReason, Printed
-from tagger.policy.contacts import Contacts
+from tagger.state.contacts import Contacts
 from tagger.state.day_values import DayValues
 
 STATE_VERSION = 3

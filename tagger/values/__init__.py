@@ -1,0 +1,1 @@
+"""Formulas of what a customer is worth, each with its source."""

@@ -12,7 +12,7 @@ from redis.exceptions import NoScriptError
 from schemas.tags import Delivery
 from streams.partitioner import partition_of
 from streams.stages.redis_view import ForeignViewError, RedisView, Row, ViewLostError, applied_offset
-from tagger.state.view import OpenTag, View
+from tagger.view import OpenTag, View
 
 PARTITIONS = 3
 pytestmark = pytest.mark.redis

@@ -13,7 +13,7 @@ from simulation.view_store import Client, Store
 from schemas.tags import Delivery
 from streams.partitioner import partition_of
 from streams.stages.redis_view import RedisView, Row, ViewLostError, applied_offset
-from tagger.state.view import OpenTag, View
+from tagger.view import OpenTag, View
 
 PARTITIONS = 2
 CUSTOMERS = [

@@ -25,7 +25,7 @@ from streams.stages.redis_view import (
     customer_key,
     rule_key,
 )
-from tagger.state.view import OpenTag, View
+from tagger.view import OpenTag, View
 
 CUSTOMERS = ("C1", "C2", "C3")
 RULES = ("r1", "r2")

@@ -8,7 +8,7 @@ from redis import Redis
 
 from schemas.bankday import BankCalendar
 from streams.stages.redis_view import customer_key, rule_key
-from tagger.state.view import View, project_customer
+from tagger.view import View, project_customer
 
 Keys = dict[str, dict[str, str]]
 """Key → fields of a hash, or members of a sorted set with their scores."""

@@ -23,7 +23,7 @@ from seen import Seen, check_equals_a_plain_fold, check_every_offset_has_one_fat
 
 from schemas.bankday import BankCalendar
 from streams.stages.redis_view import customer_key, rule_key
-from tagger.state.view import project_customer
+from tagger.view import project_customer
 
 pytestmark = pytest.mark.kafka
 

@@ -23,7 +23,7 @@ from tagger.folding.partition import Partition
 from tagger.ingest.partition import Ingested, IngestSettings, IngestState, RawRecord, Source
 from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
-from tagger.state.view import project_customer
+from tagger.view import project_customer
 
 RULES = Path(__file__).resolve().parents[2] / "rules"
 FILES = {path.name: path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml"))}

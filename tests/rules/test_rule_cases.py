@@ -13,7 +13,7 @@ from tagger.compiler.program import Program
 from tagger.lint.checks import lint
 from tagger.packs.rulebook import Rulebook, RulebookError, read_rulebook
 from tagger.settings import CoreSettings
-from tagger.state.view import SEGMENT_RULE
+from tagger.view import SEGMENT_RULE
 
 RULES = Path(__file__).parents[2] / "rules"
 FILES = {f"rules/{path.name}": path.read_text(encoding="utf-8") for path in sorted(RULES.glob("*.yaml"))}

@@ -18,7 +18,7 @@ from streams.stages.redis_view import _opened, _tag_text, customer_key, rule_key
 from streams.topics import CUSTOMERS, DEAD_LETTERS, JOURNAL, TAGS
 from tagger.folding.meta import META_KEY
 from tagger.ingest.partition import CONTROL_HEADER, IngestState, Source
-from tagger.state.view import project_customer
+from tagger.view import project_customer
 
 from .bank import COUNTS
 from .world import PROGRAMS, World, rulebook

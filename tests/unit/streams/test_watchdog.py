@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
+from streams.lanes.vitals import Vitals
 from streams.settings import Settings
 from streams.watch import watchdog
 from streams.watch.conditions import Ends, Seen
-from streams.watch.vitals import Vitals
 from streams.watch.watchdog import StuckError, Watchdog
 
 TP = TopicPartition("tagging.journal", 0)

@@ -10,7 +10,7 @@ from driver import Run, run
 from schemas.bankday import BankCalendar
 from schemas.journal import Approval, Source, hash_event
 from tagger.state.customer import RuleState, decode_state, encode_state
-from tagger.state.view import project_customer
+from tagger.view import project_customer
 
 PACK = """
 pack: risk

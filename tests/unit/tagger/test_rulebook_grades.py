@@ -3,8 +3,8 @@
 import pytest
 
 from tagger.lint.checks import lint
+from tagger.lint.state_bounds import state_bounds
 from tagger.packs.rulebook import RulebookError, read_rulebook
-from tagger.state.bounds import state_bounds
 
 GRID = "rows: {by: assets, cuts: [1, 2]}, columns: {by: assets, cuts: [5]}"
 

@@ -12,7 +12,7 @@ from schemas.scalars import MAX_AMOUNT_FEN, MAX_INSTANT_MS, MAX_MONEY_FEN, MIN_I
 from tagger.settings import CoreSettings
 from tagger.state.customer import NEVER, CustomerState, Series, decode_due, decode_state, encode_state
 from tagger.state.day_values import begin_day
-from tagger.state.view import project_customer
+from tagger.view import project_customer
 
 PACK = """
 pack: p

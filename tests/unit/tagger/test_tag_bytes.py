@@ -6,7 +6,7 @@ from driver import Run, run
 
 from schemas.bankday import BankCalendar
 from tagger.episodes import LIFE, tag_id
-from tagger.state.view import SEGMENT_RULE, project_customer
+from tagger.view import SEGMENT_RULE, project_customer
 
 PACK = """
 pack: p

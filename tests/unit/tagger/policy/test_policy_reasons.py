@@ -9,7 +9,7 @@ from driver import Run, run
 from schemas.bankday import BankCalendar
 from schemas.journal import Consent, JournalRecord
 from tagger.episodes import tag_id
-from tagger.state.view import project_customer
+from tagger.view import project_customer
 
 # `open-n` is open while a view of product n is among today's and yesterday's.
 RULES = """

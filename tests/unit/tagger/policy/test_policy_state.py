@@ -6,10 +6,10 @@ from driver import CORE, run
 
 from schemas.bankday import BankCalendar
 from schemas.journal import Consent
+from tagger.lint.state_bounds import state_bounds
 from tagger.packs.rulebook import read_rulebook
-from tagger.policy.contacts import Contacts
-from tagger.state.bounds import state_bounds
-from tagger.state.view import project_customer
+from tagger.state.contacts import Contacts
+from tagger.view import project_customer
 
 RULE = "  r{n}: {{when: f > {n}, need: n{n}, offer: {{family: f{n}, priority: {n}}}}}\n"
 PACK = "pack: p\nfeatures: {f: {count: app_events, over: 60d}}\nrules:\n" + "".join(

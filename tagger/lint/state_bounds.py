@@ -73,7 +73,7 @@ def state_bounds(rulebook: Rulebook) -> list[Bound]:
 
 
 def _policy_bytes(rulebook: Rulebook) -> int:
-    """A held tag a rule, two counts a limited name, a last push a need (`tagger.policy.contacts`)."""
+    """A held tag a rule, two counts a limited name, a last push a need (`tagger.state.contacts`)."""
     policy, names = rulebook.policy, list(rulebook.rules)
     assert policy is not None
     held = sum(len(name) + 2 + _TIME for name in names)
