@@ -10,12 +10,12 @@ from tagger.codegen.updates import compile_updates
 from tagger.features.bits import BALANCES, PROFILE, FeatureBits
 from tagger.features.contract import Feature
 from tagger.kinds.contract import Context, Occasion, Rule
+from tagger.policy.gate import WORDS_OF_THE_CUSTOMER
 from tagger.state.customer import CustomerState
 
 ALL_SOURCES: tuple[str, ...] = tuple(event.source_kind for event in get_args(CustomerEvent))
 EVERYTHING = -1
 """The bits of a change that may concern every rule."""
-_WORDS_OF_THE_CUSTOMER = ("profiles", "feedback")
 GUARDED_SOURCES = ("transactions", "app_events", "profiles")
 """Kinds of event whose rules stand behind guards."""
 _CHANGED = {"transactions": BALANCES, "profiles": PROFILE}
@@ -114,7 +114,7 @@ class Reach:
         self.update = compile_updates(updated)[1]
         self.changeable = _CHANGED.get(source, 0) | sum(bit for _, bit in updated)
         self.looks = Looks(self.touched, source, self.following)
-        self.ends_holds = source in _WORDS_OF_THE_CUSTOMER
+        self.ends_holds = any(source == event.source_kind for event in WORDS_OF_THE_CUSTOMER)
         self.turns_after = turns_after
         self._source, self._rules = source, rules
 

@@ -18,7 +18,7 @@ from tagger.expr.compile import define
 from tagger.expr.functions import FUNCTIONS, anniversary
 from tagger.expr.nodes import Call, Compare, Const, Node, Read
 
-Turn = Callable[[Any, int], int | None]
+NextDay = Callable[[Any, int], int | None]
 """From an environment and a bank day: the first day after it on which something may change, None for never."""
 
 _PLACE = re.compile(r"env\[(\d+)\]")
@@ -36,7 +36,7 @@ class DayTurns:
     """
 
     places: tuple[int, ...]
-    parts: tuple[Turn, ...]
+    parts: tuple[NextDay, ...]
     only_dated: bool
     monthly: bool
 
@@ -59,7 +59,7 @@ def day_turns(trees: Iterable[Node]) -> DayTurns | None:
     )
 
 
-def _parts(node: Node) -> Iterator[tuple[Read | None, Turn]]:
+def _parts(node: Node) -> Iterator[tuple[Read | None, NextDay]]:
     crossing = _crossing(node)
     if crossing is not None:
         yield crossing
@@ -80,7 +80,7 @@ def _next_month(environment: Any, day: int) -> int:
     return next_period_start("month", day)
 
 
-def _of_call(node: Call) -> tuple[Read | None, Turn]:
+def _of_call(node: Call) -> tuple[Read | None, NextDay]:
     first, *others = node.arguments
     if not isinstance(first, Read) or not all(isinstance(other, Const) for other in others):
         return None, _tomorrow
@@ -93,7 +93,7 @@ def _of_call(node: Call) -> tuple[Read | None, Turn]:
     return first, lambda environment, day: None if read(environment) is None else day + 1
 
 
-def _crossing(node: Node) -> tuple[Read, Turn] | None:
+def _crossing(node: Node) -> tuple[Read, NextDay] | None:
     """`days_to(date)` against a number, which changes on the day it equals it and on the next."""
     if not isinstance(node, Compare) or len(node.operands) != 2:
         return None

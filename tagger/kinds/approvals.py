@@ -8,7 +8,7 @@ of the state is set while the level computed is not the one stood on: proposed, 
 from dataclasses import dataclass
 
 from schemas.journal import Approval
-from tagger.kinds.grades import HOLD, GradedRule, Turn
+from tagger.kinds.grades import HOLD, GradedEvaluation, GradedRule
 from tagger.state.customer import Episode
 
 
@@ -22,42 +22,42 @@ class ApprovedRule(GradedRule):
 
     approval_from: int = 0
 
-    def settle(self, turn: Turn, before: int, reached: int) -> None:
-        rule_state = turn.rule_state
+    def settle(self, evaluation: GradedEvaluation, before: int, reached: int) -> None:
+        rule_state = evaluation.rule_state
         has_changed = reached != before
         proposal = rule_state.proposed
         if proposal is not None and (has_changed or reached < self.approval_from):
-            self.leave(turn, proposal, "level" if reached >= 0 else "ended")
+            self.leave(evaluation, proposal, "level" if reached >= 0 else "ended")
         if reached < self.approval_from:
             rule_state.computed = None
-            self.stand(turn, reached)
+            self.stand(evaluation, reached)
         elif not has_changed and rule_state.level == self.levels[reached]:
             # Approved, or stood on since before the rule asked for approval.
-            self.stand(turn, reached)
+            self.stand(evaluation, reached)
         else:
-            self._wait(turn, reached, has_changed)
-        event = turn.occasion.event
+            self._wait(evaluation, reached, has_changed)
+        event = evaluation.occasion.event
         if isinstance(event, Approval) and event.subject in (self.terms.name, self.terms.pack):
-            self._answer(turn, event, proposal)
+            self._answer(evaluation, event, proposal)
 
-    def _wait(self, turn: Turn, reached: int, has_changed: bool) -> None:
+    def _wait(self, evaluation: GradedEvaluation, reached: int, has_changed: bool) -> None:
         """Stand below, the level reached being proposed (or rejected, when it has not changed since)."""
-        rule_state = turn.rule_state
-        self.stand(turn, self._highest_below(turn))
+        rule_state = evaluation.rule_state
+        self.stand(evaluation, self._highest_below(evaluation))
         if has_changed:
             rule_state.computed = self.levels[reached]
-            self.open(turn, reached, self.index(rule_state.level), proposed=True)
+            self.open(evaluation, reached, self.index(rule_state.level), proposed=True)
         elif rule_state.proposed is not None:
-            self.look_after(turn, rule_state.proposed)
+            self.look_after(evaluation, rule_state.proposed)
 
-    def _highest_below(self, turn: Turn) -> int:
-        stood_on = self.index(turn.rule_state.level)
-        met = self.look(turn, stood_on, self.approval_from)
+    def _highest_below(self, evaluation: GradedEvaluation) -> int:
+        stood_on = self.index(evaluation.rule_state.level)
+        met = self.look(evaluation, stood_on, self.approval_from)
         return stood_on if met == HOLD else met
 
-    def _answer(self, turn: Turn, approval: Approval, proposal: Episode | None) -> None:
+    def _answer(self, evaluation: GradedEvaluation, approval: Approval, proposal: Episode | None) -> None:
         """Take a checker's decision about the proposal that stood before it."""
-        rule_state = turn.rule_state
+        rule_state = evaluation.rule_state
         if (
             proposal is None
             or rule_state.proposed is not proposal
@@ -66,17 +66,17 @@ class ApprovedRule(GradedRule):
         ):
             rule_state.ignored += 1
         elif approval.decision == "reject":
-            self.change(turn, proposal, "revoked", "rejected")
+            self.change(evaluation, proposal, "revoked", "rejected")
         else:
-            self._release(turn, proposal)
+            self._release(evaluation, proposal)
 
-    def _release(self, turn: Turn, proposal: Episode) -> None:
-        rule_state = turn.rule_state
+    def _release(self, evaluation: GradedEvaluation, proposal: Episode) -> None:
+        rule_state = evaluation.rule_state
         if rule_state.open is not None:
-            self.change(turn, rule_state.open, "revoked", "level")
+            self.change(evaluation, rule_state.open, "revoked", "level")
         stood_on = self.index(rule_state.level)
         proposal.previous_level = rule_state.level
         proposal.previous_rank = stood_on if stood_on >= 0 else None
         rule_state.open, rule_state.proposed = proposal, None
         rule_state.level, rule_state.computed = proposal.level, None
-        self.change(turn, proposal, "released")
+        self.change(evaluation, proposal, "released")

@@ -43,7 +43,7 @@ class Grading(Protocol):
         """What a tag's value and evidence say beside measured names."""
 
 
-class Turn(Evaluation, dict=True, gc=True):
+class GradedEvaluation(Evaluation, dict=True, gc=True):
     """One evaluation of a graded rule; what its tags would carry is worked out once, when one is given off."""
 
     grading: Grading
@@ -88,9 +88,9 @@ class GradedRule:
     def evaluate(self, state: CustomerState, occasion: Occasion, context: Context) -> None:
         environment = context.measure(self.terms.features, state, occasion)
         rule_state = state.rules.get(self.terms.name) or RuleState()
-        turn = Turn(self.terms, rule_state, state, environment, occasion, context, self.grading)
+        evaluation = GradedEvaluation(self.terms, rule_state, state, environment, occasion, context, self.grading)
         before = self.index(rule_state.computed or rule_state.level)
-        self.settle(turn, before, self._reached(turn, before))
+        self.settle(evaluation, before, self._reached(evaluation, before))
         if (
             rule_state.level is not None
             or rule_state.pending is not None
@@ -99,27 +99,27 @@ class GradedRule:
         ):
             state.rules[self.terms.name] = rule_state
 
-    def settle(self, turn: Turn, before: int, reached: int) -> None:
+    def settle(self, evaluation: GradedEvaluation, before: int, reached: int) -> None:
         """Bring episodes up to the level reached."""
-        self.stand(turn, reached)
+        self.stand(evaluation, reached)
 
     def index(self, level: str | None) -> int:
         """A level's place, −1 for none."""
         return -1 if level is None else self.levels.index(level)
 
-    def _reached(self, turn: Turn, before: int) -> int:
+    def _reached(self, evaluation: GradedEvaluation, before: int) -> int:
         """The level reached, once it has been met for as long as `for` asks; until then the one before."""
-        met = self.look(turn, before, len(self.levels))
+        met = self.look(evaluation, before, len(self.levels))
         if met == HOLD:
             return before
-        return met if self._has_held(turn.rule_state, met, before, turn.occasion) else before
+        return met if self._has_held(evaluation.rule_state, met, before, evaluation.occasion) else before
 
-    def look(self, turn: Turn, stood_on: int, end: int) -> int:
+    def look(self, evaluation: GradedEvaluation, stood_on: int, end: int) -> int:
         """The level met now among the first `end`, `HOLD` where it is unknown only because of warming."""
-        if not self.terms.is_valid(turn.occasion):
+        if not self.terms.is_valid(evaluation.occasion):
             return -1
-        level, is_unknown = self.grading.reached(turn.environment, stood_on, end)
-        return HOLD if is_unknown and turn.is_warming() else level
+        level, is_unknown = self.grading.reached(evaluation.environment, stood_on, end)
+        return HOLD if is_unknown and evaluation.is_warming() else level
 
     def _has_held(self, rule_state: RuleState, met: int, before: int, occasion: Occasion) -> bool:
         if not self.terms.for_ms:
@@ -135,71 +135,75 @@ class GradedRule:
         rule_state.pending = rule_state.since_ms = None
         return True
 
-    def stand(self, turn: Turn, reached: int) -> None:
+    def stand(self, evaluation: GradedEvaluation, reached: int) -> None:
         """Stand on a level: close and open episodes, or look after the one that is open."""
-        rule_state = turn.rule_state
+        rule_state = evaluation.rule_state
         stood_on = self.index(rule_state.level)
         if reached == stood_on:
             if rule_state.open is not None:
-                self.look_after(turn, rule_state.open)
-            elif rule_state.left is not None and not turn.is_cooling():
+                self.look_after(evaluation, rule_state.open)
+            elif rule_state.left is not None and not evaluation.is_cooling():
                 self.open(
-                    turn, reached, self.levels.index(rule_state.left) if rule_state.left in self.levels else -1
+                    evaluation,
+                    reached,
+                    self.levels.index(rule_state.left) if rule_state.left in self.levels else -1,
                 )
                 rule_state.left = None
             return
         if rule_state.open is not None:
-            self.leave(turn, rule_state.open, "level" if reached >= 0 else "ended")
+            self.leave(evaluation, rule_state.open, "level" if reached >= 0 else "ended")
         left = rule_state.level or _NO_LEVEL
         rule_state.level = self.levels[reached] if reached >= 0 else None
         makes_tag = reached >= 0 and self.levels[reached] not in self.silent
-        rule_state.left = left if makes_tag and turn.is_cooling() else None
+        rule_state.left = left if makes_tag and evaluation.is_cooling() else None
         if makes_tag and rule_state.left is None:
-            self.open(turn, reached, stood_on)
+            self.open(evaluation, reached, stood_on)
 
-    def open(self, turn: Turn, reached: int, previous: int, *, proposed: bool = False) -> None:
+    def open(self, evaluation: GradedEvaluation, reached: int, previous: int, *, proposed: bool = False) -> None:
         """Open an episode for a level."""
         is_ranked = self.grading.is_ranked
         open_episode(
-            turn,
-            value=turn.value,
-            evidence=turn.evidence(reached),
+            evaluation,
+            value=evaluation.value,
+            evidence=evaluation.evidence(reached),
             level=self.levels[reached],
             rank=reached if is_ranked else None,
             previous_level=self.levels[previous] if previous >= 0 else None,
             previous_rank=previous if previous >= 0 and is_ranked else None,
-            refreshed=turn.refreshable,
+            refreshed=evaluation.refreshable,
             proposed=proposed,
         )
 
-    def leave(self, turn: Turn, episode: Episode, reason: RevokeReason) -> None:
+    def leave(self, evaluation: GradedEvaluation, episode: Episode, reason: RevokeReason) -> None:
         """Close an episode whose level is left; what converts first, converts."""
-        if is_converted(turn, episode):
-            self.change(turn, episode, "converted")
+        if is_converted(evaluation, episode):
+            self.change(evaluation, episode, "converted")
         else:
-            self.change(turn, episode, "revoked", "late" if is_late_reason(turn.occasion) else reason)
+            self.change(evaluation, episode, "revoked", "late" if is_late_reason(evaluation.occasion) else reason)
 
-    def look_after(self, turn: Turn, episode: Episode) -> None:
+    def look_after(self, evaluation: GradedEvaluation, episode: Episode) -> None:
         """Convert, expire or refresh an episode whose level goes on."""
-        if is_converted(turn, episode):
-            self.change(turn, episode, "converted")
-        elif episode.expires_ms is not None and turn.occasion.is_past(episode.expires_ms):
-            self.change(turn, episode, "expired")
-        elif self.terms.refresh is not None and (fresh := turn.refreshable) != episode.refreshed:
+        if is_converted(evaluation, episode):
+            self.change(evaluation, episode, "converted")
+        elif episode.expires_ms is not None and evaluation.occasion.is_past(episode.expires_ms):
+            self.change(evaluation, episode, "expired")
+        elif self.terms.refresh is not None and (fresh := evaluation.refreshable) != episode.refreshed:
             episode.refreshed = fresh
-            self.change(turn, episode, "refreshed")
+            self.change(evaluation, episode, "refreshed")
 
-    def change(self, turn: Turn, episode: Episode, change: Any, reason: RevokeReason | None = None) -> None:
+    def change(
+        self, evaluation: GradedEvaluation, episode: Episode, change: Any, reason: RevokeReason | None = None
+    ) -> None:
         """Give off an episode's next revision."""
         # Not by `rank`, which may be of an earlier rulebook's levels.
-        evidence = turn.evidence(self.index(episode.level))
+        evidence = evaluation.evidence(self.index(episode.level))
         change_episode(
-            turn,
+            evaluation,
             change=change,
             reason=reason,
-            value=turn.value,
+            value=evaluation.value,
             evidence=evidence,
-            proposed=episode is turn.rule_state.proposed,
+            proposed=episode is evaluation.rule_state.proposed,
         )
 
     @property

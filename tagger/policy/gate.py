@@ -15,17 +15,18 @@ from schemas.journal import Feedback, Profile
 from schemas.tags import Delivery, HeldReason, Offer, TagEvent
 from tagger.episodes import tag_id
 from tagger.kinds.contract import Context, Occasion, Rule
-from tagger.policy.reasons import Candidate, Hold, Turn, find_hold, free_from
+from tagger.policy.reasons import Candidate, Hold, Review, find_hold, free_from
 from tagger.policy.release import release
-from tagger.policy.terms import Terms
+from tagger.policy.terms import PolicyTerms
 from tagger.state.contacts import Contacts, count, forget
 from tagger.state.customer import NEVER, CustomerState, Episode
 
 _NO_OFFER = Offer(family="")
-_NOTHING_HELD = Terms()
+_NOTHING_HELD = PolicyTerms()
 # Reasons that end, so that a tag held by one may still go.
 _ENDING: frozenset[HeldReason | None] = frozenset({"no_consent", "quiet_hours", "cap", "outranked", "over_budget"})
-_WORDS_OF_THE_CUSTOMER = (Profile, Feedback)
+WORDS_OF_THE_CUSTOMER = (Profile, Feedback)
+"""The kinds of event that may end what holds a tag back, without a tag of their own."""
 
 
 def is_paused(state: CustomerState, rule: str) -> bool:
@@ -61,7 +62,7 @@ class Gate:
     """
 
     def __init__(
-        self, terms: Terms | None, rules: Iterable[Rule], paused: frozenset[str], calendar: BankCalendar
+        self, terms: PolicyTerms | None, rules: Iterable[Rule], paused: frozenset[str], calendar: BankCalendar
     ) -> None:
         self._terms = _NOTHING_HELD if terms is None else terms
         self._rules = {rule.terms.name: rule for rule in rules}
@@ -71,7 +72,7 @@ class Gate:
     def apply(self, state: CustomerState, occasion: Occasion, context: Context) -> None:
         """Decide on the tags given off since the last time, and on held ones whose reason has ended."""
         event = occasion.event
-        if len(context.tags) == context.gated and event is not None and type(event) not in _WORDS_OF_THE_CUSTOMER:
+        if len(context.tags) == context.gated and event is not None and type(event) not in WORDS_OF_THE_CUSTOMER:
             # Time ends nothing at a record: deadlines before it have been passed, one at it comes after it.
             return
         due = _due(state, occasion)
@@ -82,11 +83,11 @@ class Gate:
         if refuses:
             _note_refusal(state, contacts, occasion)
         known_ms = None if context.recorded else context.known_ms
-        turn = Turn(self._terms, self._paused, self._calendar, state, contacts, occasion, known_ms)
-        candidates = list(self._given_off(turn, context))
-        candidates += self._held(turn, due, frozenset(candidate.rule for candidate in candidates))
+        review = Review(self._terms, self._paused, self._calendar, state, contacts, occasion, known_ms)
+        candidates = list(self._given_off(review, context))
+        candidates += self._held(review, due, frozenset(candidate.rule for candidate in candidates))
         for candidate in sorted(candidates, key=lambda one: one.rank):
-            self._decide(turn, candidate, context)
+            self._decide(review, candidate, context)
         if self._terms.is_control(context.customer_id):
             _mark_control(state, context)
         context.gated = len(context.tags)
@@ -94,63 +95,63 @@ class Gate:
         state.contacts = None if contacts.is_empty() else contacts
         state.due_ms = min(state.due_ms, min(contacts.held.values(), default=NEVER))
 
-    def _given_off(self, turn: Turn, context: Context) -> Iterator[Candidate]:
+    def _given_off(self, review: Review, context: Context) -> Iterator[Candidate]:
         """The new tags that the rules would push; each of them ends what was held of its rule before."""
         for index in range(context.gated, len(context.tags)):
             tag = context.tags[index]
-            episode = _episode(turn.state, tag)
-            if _open_episode(turn.state, tag.rule) in (None, episode):
-                turn.contacts.held.pop(tag.rule, None)
+            episode = _episode(review.state, tag)
+            if _open_episode(review.state, tag.rule) in (None, episode):
+                review.contacts.held.pop(tag.rule, None)
             if tag.state == "open" and (tag.delivery.push or tag.delivery.reason == "replay"):
                 place = self._places[tag.rule]
                 yield Candidate(tag.rule, place, tag.need, tag.offer or _NO_OFFER, index, episode)
 
-    def _held(self, turn: Turn, due: list[str], given_off: frozenset[str]) -> Iterator[Candidate]:
+    def _held(self, review: Review, due: list[str], given_off: frozenset[str]) -> Iterator[Candidate]:
         """The held tags whose reason has ended, but for those whose rule has just given off another."""
         for name in due:
-            episode = _open_episode(turn.state, name)
+            episode = _open_episode(review.state, name)
             if episode is None or episode.held not in _ENDING or name in given_off:
                 continue
             terms = self._rules[name].terms
             if terms.shadow:
                 # The rulebook in force took it out of use.
-                turn.contacts.held.pop(name, None)
+                review.contacts.held.pop(name, None)
                 episode.held = "shadow"
                 continue
             offer = terms.offers.get(episode.level) or terms.offers.get(None) or _NO_OFFER
             yield Candidate(name, self._places[name], terms.need, offer, None, episode)
 
-    def _decide(self, turn: Turn, candidate: Candidate, context: Context) -> None:
-        hold = find_hold(turn, candidate)
+    def _decide(self, review: Review, candidate: Candidate, context: Context) -> None:
+        hold = find_hold(review, candidate)
         if hold is None:
-            self._let_go(turn, candidate, context)
+            self._let_go(review, candidate, context)
         elif candidate.tag is None:
-            self._hold_on(turn, candidate, hold)
+            self._hold_on(review, candidate, hold)
         else:
-            self._hold(turn, candidate, hold, context)
+            self._hold(review, candidate, hold, context)
 
-    def _let_go(self, turn: Turn, candidate: Candidate, context: Context) -> None:
-        now_ms, offer, contacts = turn.occasion.now_ms, candidate.offer, turn.contacts
+    def _let_go(self, review: Review, candidate: Candidate, context: Context) -> None:
+        now_ms, offer, contacts = review.occasion.now_ms, candidate.offer, review.contacts
         limited = [name for name, _ in self._terms.limits_of(offer.channel, offer.family or None)]
         if limited:
-            count(contacts, limited, turn.occasion.today)
+            count(contacts, limited, review.occasion.today)
         if candidate.need is not None and self._terms.within_ms is not None:
             contacts.needs[candidate.need] = now_ms, candidate.rule
         index = candidate.tag
         if index is None:
             contacts.held.pop(candidate.rule, None)
             index = len(context.tags)
-            release(self._rules[candidate.rule], turn.state, turn.occasion, context)
+            release(self._rules[candidate.rule], review.state, review.occasion, context)
         reason: HeldReason | None = "replay" if context.recorded else None
         if self._terms.is_control(context.customer_id):
             reason = "control"
         _deliver(context, index, candidate.episode, Delivery(push=reason is None, reason=reason))
 
-    def _hold(self, turn: Turn, candidate: Candidate, hold: Hold, context: Context) -> None:
+    def _hold(self, review: Review, candidate: Candidate, hold: Hold, context: Context) -> None:
         """Hold a tag that has just been given off."""
-        end_ms = free_from(turn, candidate, turn.occasion.now_ms)
+        end_ms = free_from(review, candidate, review.occasion.now_ms)
         if candidate.episode is not None and hold.ends:
-            turn.contacts.held[candidate.rule] = end_ms
+            review.contacts.held[candidate.rule] = end_ms
         delivery = Delivery(
             push=False,
             reason=hold.reason,
@@ -160,19 +161,19 @@ class Gate:
         assert candidate.tag is not None
         _deliver(context, candidate.tag, candidate.episode, delivery)
 
-    def _hold_on(self, turn: Turn, candidate: Candidate, hold: Hold) -> None:
+    def _hold_on(self, review: Review, candidate: Candidate, hold: Hold) -> None:
         """Go on holding a tag for another reason, which its next revision will say."""
         assert candidate.episode is not None
         if hold.reason == "stale":
             # Only its release comes too late, not the news: it is looked at again as of the time that is known.
-            assert turn.known_ms is not None
-            turn.contacts.held[candidate.rule] = free_from(turn, candidate, turn.known_ms)
+            assert review.known_ms is not None
+            review.contacts.held[candidate.rule] = free_from(review, candidate, review.known_ms)
             return
         candidate.episode.held = hold.reason
         if hold.ends:
-            turn.contacts.held[candidate.rule] = free_from(turn, candidate, turn.occasion.now_ms)
+            review.contacts.held[candidate.rule] = free_from(review, candidate, review.occasion.now_ms)
         else:
-            turn.contacts.held.pop(candidate.rule, None)
+            review.contacts.held.pop(candidate.rule, None)
 
 
 def _due(state: CustomerState, occasion: Occasion) -> list[str]:

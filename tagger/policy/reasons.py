@@ -11,7 +11,7 @@ from typing import NamedTuple
 from schemas.bankday import BankCalendar
 from schemas.tags import HeldReason, Offer
 from tagger.kinds.contract import Occasion
-from tagger.policy.terms import Terms, format_hours
+from tagger.policy.terms import PolicyTerms, format_hours
 from tagger.state.contacts import Contacts, counted, next_week_start
 from tagger.state.customer import CustomerState, Episode
 
@@ -41,15 +41,15 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What the reasons look at: one customer on one occasion.
+class Review:
+    """One customer's tags held against the policy on one occasion: what the reasons look at.
 
     Attributes:
         paused: rules of which nothing may be pushed.
         known_ms: the time up to which deadlines are being passed; None at a record.
     """
 
-    terms: Terms
+    terms: PolicyTerms
     paused: frozenset[str]
     calendar: BankCalendar
     state: CustomerState
@@ -66,19 +66,19 @@ class Hold(NamedTuple):
     ends: bool = False
 
 
-def find_hold(turn: Turn, candidate: Candidate) -> Hold | None:
+def find_hold(review: Review, candidate: Candidate) -> Hold | None:
     """The first reason against a push, None when it may go."""
     for reason in REASONS:
-        hold = reason(turn, candidate)
+        hold = reason(review, candidate)
         if hold is not None:
             return hold
     return None
 
 
-def free_from(turn: Turn, candidate: Candidate, since_ms: int) -> int:
+def free_from(review: Review, candidate: Candidate, since_ms: int) -> int:
     """The first instant from `since_ms` on at which no reason that time ends holds a tag, as things stand."""
     while True:
-        ends = [end(turn, candidate, since_ms) for end in _ENDS]
+        ends = [end(review, candidate, since_ms) for end in _ENDS]
         end_ms = max((one for one in ends if one is not None), default=since_ms)
         if end_ms <= since_ms:
             return since_ms
@@ -93,36 +93,36 @@ def has_consent(state: CustomerState, contacts: Contacts | None, channel: str) -
     return refused_ms is None or state.profile_ms > refused_ms
 
 
-def _paused(turn: Turn, candidate: Candidate) -> Hold | None:
-    return Hold("over_budget", "paused") if candidate.rule in turn.paused else None
+def _paused(review: Review, candidate: Candidate) -> Hold | None:
+    return Hold("over_budget", "paused") if candidate.rule in review.paused else None
 
 
-def _without_consent(turn: Turn, candidate: Candidate) -> Hold | None:
+def _without_consent(review: Review, candidate: Candidate) -> Hold | None:
     channel = candidate.offer.channel
-    if not turn.terms.consent or has_consent(turn.state, turn.contacts, channel):
+    if not review.terms.consent or has_consent(review.state, review.contacts, channel):
         return None
     return Hold("no_consent", channel)
 
 
-def _stale(turn: Turn, _: Candidate) -> Hold | None:
-    stale_ms, known_ms = turn.terms.stale_ms, turn.known_ms
-    if stale_ms is None or known_ms is None or known_ms - turn.occasion.now_ms <= stale_ms:
+def _stale(review: Review, _: Candidate) -> Hold | None:
+    stale_ms, known_ms = review.terms.stale_ms, review.known_ms
+    if stale_ms is None or known_ms is None or known_ms - review.occasion.now_ms <= stale_ms:
         return None
     return Hold("stale")
 
 
-def _quiet(turn: Turn, candidate: Candidate) -> Hold | None:
-    hours = turn.terms.quiet_hours
-    if hours is None or _quiet_end(turn, candidate, turn.occasion.now_ms) is None:
+def _quiet(review: Review, candidate: Candidate) -> Hold | None:
+    hours = review.terms.quiet_hours
+    if hours is None or _quiet_end(review, candidate, review.occasion.now_ms) is None:
         return None
     return Hold("quiet_hours", format_hours(hours), ends=True)
 
 
-def _capped(turn: Turn, candidate: Candidate) -> Hold | None:
-    day = turn.occasion.today
+def _capped(review: Review, candidate: Candidate) -> Hold | None:
+    day = review.occasion.today
     offer = candidate.offer
-    for name, limits in turn.terms.limits_of(offer.channel, offer.family or None):
-        today, week = counted(turn.contacts, name, day)
+    for name, limits in review.terms.limits_of(offer.channel, offer.family or None):
+        today, week = counted(review.contacts, name, day)
         if limits.per_week is not None and week >= limits.per_week:
             return Hold("cap", f"{name}: {limits.per_week} a week", ends=True)
         if limits.per_day is not None and today >= limits.per_day:
@@ -130,14 +130,14 @@ def _capped(turn: Turn, candidate: Candidate) -> Hold | None:
     return None
 
 
-def _outranked(turn: Turn, candidate: Candidate) -> Hold | None:
-    if _outranked_end(turn, candidate, turn.occasion.now_ms) is None:
+def _outranked(review: Review, candidate: Candidate) -> Hold | None:
+    if _outranked_end(review, candidate, review.occasion.now_ms) is None:
         return None
     assert candidate.need is not None
-    return Hold("outranked", turn.contacts.needs[candidate.need][1], ends=True)
+    return Hold("outranked", review.contacts.needs[candidate.need][1], ends=True)
 
 
-REASONS: tuple[Callable[[Turn, Candidate], Hold | None], ...] = (
+REASONS: tuple[Callable[[Review, Candidate], Hold | None], ...] = (
     _paused,
     _without_consent,
     _stale,
@@ -148,31 +148,31 @@ REASONS: tuple[Callable[[Turn, Candidate], Hold | None], ...] = (
 """In the order in which they are asked: what no time ends first."""
 
 
-def _quiet_end(turn: Turn, _: Candidate, at_ms: int) -> int | None:
-    return turn.terms.quiet_end(at_ms, turn.calendar)
+def _quiet_end(review: Review, _: Candidate, at_ms: int) -> int | None:
+    return review.terms.quiet_end(at_ms, review.calendar)
 
 
-def _cap_end(turn: Turn, candidate: Candidate, at_ms: int) -> int | None:
-    day, ends = turn.calendar.day_of(at_ms), []
+def _cap_end(review: Review, candidate: Candidate, at_ms: int) -> int | None:
+    day, ends = review.calendar.day_of(at_ms), []
     offer = candidate.offer
-    for name, limits in turn.terms.limits_of(offer.channel, offer.family or None):
-        today, week = counted(turn.contacts, name, day)
+    for name, limits in review.terms.limits_of(offer.channel, offer.family or None):
+        today, week = counted(review.contacts, name, day)
         if limits.per_week is not None and week >= limits.per_week:
-            ends.append(turn.calendar.start_ms(next_week_start(day)))
+            ends.append(review.calendar.start_ms(next_week_start(day)))
         if limits.per_day is not None and today >= limits.per_day:
-            ends.append(turn.calendar.start_ms(day + 1))
+            ends.append(review.calendar.start_ms(day + 1))
     return max(ends, default=None)
 
 
-def _outranked_end(turn: Turn, candidate: Candidate, at_ms: int) -> int | None:
+def _outranked_end(review: Review, candidate: Candidate, at_ms: int) -> int | None:
     """The end is included: a deadline at it comes after all that occurred at it, a record does not."""
-    within_ms = turn.terms.within_ms
-    pushed = None if candidate.need is None else turn.contacts.needs.get(candidate.need)
+    within_ms = review.terms.within_ms
+    pushed = None if candidate.need is None else review.contacts.needs.get(candidate.need)
     if within_ms is None or pushed is None or pushed[1] == candidate.rule:
         return None
     end_ms = pushed[0] + within_ms
     still = at_ms < end_ms or (
-        at_ms == end_ms and turn.occasion.event is not None and at_ms == turn.occasion.now_ms
+        at_ms == end_ms and review.occasion.event is not None and at_ms == review.occasion.now_ms
     )
     return end_ms if still else None
 

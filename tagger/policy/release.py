@@ -4,7 +4,7 @@ from tagger.episodes import change_episode
 from tagger.evidence import measured, trace
 from tagger.features.contract import RETAINED
 from tagger.kinds.contract import Context, Evaluation, Occasion, Rule
-from tagger.kinds.grades import GradedRule, Turn
+from tagger.kinds.grades import GradedEvaluation, GradedRule
 from tagger.kinds.signal import SignalRule
 from tagger.kinds.watches import retained, watched
 from tagger.state.customer import CustomerState
@@ -22,10 +22,10 @@ def release(rule: Rule, state: CustomerState, occasion: Occasion, context: Conte
 def _release_grade(rule: GradedRule, state: CustomerState, occasion: Occasion, context: Context) -> None:
     rule_state = state.rules[rule.terms.name]
     environment = context.measure(rule.terms.features, state, occasion)
-    turn = Turn(rule.terms, rule_state, state, environment, occasion, context, rule.grading)
+    evaluation = GradedEvaluation(rule.terms, rule_state, state, environment, occasion, context, rule.grading)
     assert rule_state.open is not None
-    evidence = turn.evidence(rule.index(rule_state.open.level))
-    change_episode(turn, change="released", value=turn.value, evidence=evidence)
+    evidence = evaluation.evidence(rule.index(rule_state.open.level))
+    change_episode(evaluation, change="released", value=evaluation.value, evidence=evidence)
 
 
 def _release_signal(rule: SignalRule, state: CustomerState, occasion: Occasion, context: Context) -> None:

@@ -13,7 +13,7 @@ _ANY_FAMILY = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PolicyTerms:
     """What a policy says; without any, it holds nothing back.
 
     Attributes:
@@ -62,14 +62,14 @@ class Terms:
         return _next(datetime.combine(day, end), at_ms, calendar)
 
 
-def compile_policy(policy: Policy) -> Terms:
+def compile_policy(policy: Policy) -> PolicyTerms:
     """Take a policy apart into its terms."""
     limits: dict[str, Limits] = {}
     if policy.caps is not None:
         channels = {channel: getattr(policy.caps, channel) for channel in CHANNELS}
         limits |= {channel: of for channel, of in channels.items() if of is not None}
         limits |= {family_name(family): of for family, of in policy.caps.family.items()}
-    return Terms(
+    return PolicyTerms(
         consent=policy.consent,
         quiet_hours=policy.quiet_hours,
         limits=limits,

@@ -7,7 +7,7 @@ from typing import Any
 
 from reference import grades, signals
 from reference.book import Book
-from reference.life import Turn
+from reference.life import Evaluation
 from reference.money import MEASURES, balance
 from reference.printing import money_text, printed
 from reference.scene import Customer, Episode, Scene, Tag
@@ -197,8 +197,8 @@ class Interpreter:
         for pack, rule in self.book.order:
             if everything or self._touches(scene, pack, rule, touched):
                 touched.add(rule)
-                turn = Turn(scene, pack, rule)
-                (grades if isinstance(turn.model, GradedRule) else signals).evaluate(turn)
+                evaluation = Evaluation(scene, pack, rule)
+                (grades if isinstance(evaluation.model, GradedRule) else signals).evaluate(evaluation)
 
     def _touches(self, scene: Scene, pack: str, rule: str, touched: set[str]) -> bool:
         """Whether a record may matter to a rule: it is of a kind the rule waits for, or changes what it reads."""
@@ -260,31 +260,31 @@ class Interpreter:
         for pack, rule in old.order:
             life, model = customer.life(rule), old.packs[pack].rules[rule]
             successor = self.book.rule(rule) if rule in self.book.rule_names else None
-            turn = Turn(scene, pack, rule)
+            evaluation = Evaluation(scene, pack, rule)
             if not _continues(model, successor):
                 for episode in (life.open, life.proposed):
-                    self._revoke(turn, episode, "rule removed")
+                    self._revoke(evaluation, episode, "rule removed")
                 customer.lives[rule] = type(life)(life.episodes, life.last_opened_ms)
                 continue
             if isinstance(successor, GradedRule):
-                self._drop_levels(turn, successor)
+                self._drop_levels(evaluation, successor)
             for episode in (life.open, life.proposed):
                 if episode is not None and successor is not None and successor.expires_ms is None:
                     episode.expires_ms = None
 
-    def _drop_levels(self, turn: Turn, successor: GradedRule) -> None:
-        life, names = turn.life, successor.level_names
+    def _drop_levels(self, evaluation: Evaluation, successor: GradedRule) -> None:
+        life, names = evaluation.life, successor.level_names
         has_approval = isinstance(successor, LeveledRule) and successor.approval is not None
         if life.level is not None and life.level not in names:
-            self._revoke(turn, life.open, "level")
+            self._revoke(evaluation, life.open, "level")
             life.level, life.pending, life.since_ms, life.left = None, None, None, []
         if life.computed is not None and (not has_approval or life.computed not in names):
-            self._revoke(turn, life.proposed, "level")
+            self._revoke(evaluation, life.proposed, "level")
             life.computed = None
 
-    def _revoke(self, turn: Turn, episode: Episode | None, reason: str) -> None:
+    def _revoke(self, evaluation: Evaluation, episode: Episode | None, reason: str) -> None:
         if episode is not None:
-            turn.close(episode, "revoked", reason)
+            evaluation.close(episode, "revoked", reason)
 
     # Features
 

@@ -21,7 +21,7 @@ HOLD = "hold"
 
 
 @dataclass(eq=False)
-class Turn:
+class Evaluation:
     """One evaluation of one rule.
 
     Attributes:
@@ -267,17 +267,19 @@ class Turn:
         return {"topic": source.topic, **place, "event_id": record.event_id}
 
 
-def score_parts(turn: Turn) -> dict[str, Any]:
+def score_parts(evaluation: Evaluation) -> dict[str, Any]:
     """Weight × points of each part; below the first bin 0, unknown where what is measured is."""
-    model = turn.model
+    model = evaluation.model
     assert isinstance(model, ScorecardRule)
     scores: dict[str, Any] = {}
     for name, part in model.points.items():
-        measured = turn.evaluate(part.by)
+        measured = evaluation.evaluate(part.by)
         if measured is None:
             scores[name] = None
             continue
-        number = turn.scene.book.number
-        fallen = [points for start, points in part.bins.items() if number(turn.pack, start) <= measured]
-        scores[name] = number(turn.pack, part.weight) * number(turn.pack, fallen[-1]) if fallen else Fraction(0)
+        number = evaluation.scene.book.number
+        fallen = [points for start, points in part.bins.items() if number(evaluation.pack, start) <= measured]
+        scores[name] = (
+            number(evaluation.pack, part.weight) * number(evaluation.pack, fallen[-1]) if fallen else Fraction(0)
+        )
     return scores
