@@ -1,7 +1,7 @@
 """What turns with a bank day: one generated function that says when, and for which rules.
 
-It asks no feature that a customer has no state of, none that only rules behind a shut gate read
-(`tagger.codegen.gates`), and what turns with the month only where nothing turns before.
+It asks no feature that a customer has no state of, none that only rules read which a time guard
+holds back (`tagger.codegen.time_guards`), and what turns with the month only where nothing turns before.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ import msgspec
 
 from schemas.bankday import BankCalendar, next_period_start
 from tagger.codegen.crossings import cuts_of, next_crossing
-from tagger.codegen.gates import Gate, gate
+from tagger.codegen.time_guards import TimeGuard, time_guard
 from tagger.codegen.writer import Writer
 from tagger.expr.compile import define
 from tagger.expr.turns import DayTurns
@@ -31,8 +31,8 @@ from tagger.state.customer import NEVER, CustomerState
 
 NEVER_DAYS = 366
 _UNTIMED = (Balance, LevelOf, ActiveRule, Attribute)
-# What a window this long loses is rarely due tomorrow: a gate would cost more looks than it saves.
-_GATED_DAYS = 14
+# What a window this long loses is rarely due tomorrow: a time guard would cost more looks than it saves.
+_GUARDED_DAYS = 14
 
 
 class Days(msgspec.Struct, frozen=True, gc=False):
@@ -96,16 +96,16 @@ class Turn:
     leaves_after: int = 1
 
     @property
-    def is_gated(self) -> bool:
-        """Whether gates are worth their looks."""
-        return not self.monthly and self.leaves_after < _GATED_DAYS
+    def is_guarded(self) -> bool:
+        """Whether time guards are worth their looks."""
+        return not self.monthly and self.leaves_after < _GUARDED_DAYS
 
     def after(self, source: str) -> int:
         """At least how many bank days after its own an event of this kind brings a turn.
 
-        An event may open a gate, and what waited behind it may turn the next day.
+        An event may have a time guard let through what it held back, and that may turn the next day.
         """
-        if self.is_gated:
+        if self.is_guarded:
             return 1
         return self.leaves_after if self.source in (None, source) else NEVER_DAYS
 
@@ -264,32 +264,32 @@ def _held_lines(writer: Writer, turns: Sequence[Turn]) -> list[str]:
 
 def _lines(writer: Writer, turn: Turn, indent: str) -> list[str]:
     """Statements that ask one turn, and bring the deadline down to it."""
-    always, gates = 0, list[tuple[Gate, int]]()
+    always, guards = 0, list[tuple[TimeGuard, int]]()
     for rule, bits in turn.readers:
-        found = gate(writer, rule) if turn.is_gated else None
+        found = time_guard(writer, rule) if turn.is_guarded else None
         if found is None:
             always |= bits
         else:
-            gates.append((found, bits))
+            guards.append((found, bits))
     lines = [f"{indent}# {turn.name}\n"]
-    # A gate is asked first where it costs less than the turn, and once more where that tells less than all.
-    is_asked_first = gates and not (always or turn.at_hand) and all(one.quick for one, _ in gates)
-    is_slow = any(one.quick != one.whole for one, _ in gates)
-    moved = f"{indent}_b = {_bits(always, gates)}\n{indent}if _b:\n"
+    # A guard is asked first where it costs less than the turn, and once more where that tells less than all.
+    is_asked_first = guards and not (always or turn.at_hand) and all(one.quick for one, _ in guards)
+    is_slow = any(one.quick != one.whole for one, _ in guards)
+    moved = f"{indent}_b = {_bits(always, guards)}\n{indent}if _b:\n"
     if is_asked_first:
-        lines.append(f"{indent}if warms or {' or '.join(one.quick for one, _ in gates)}:\n" if is_slow else moved)
+        lines.append(f"{indent}if warms or {' or '.join(one.quick for one, _ in guards)}:\n" if is_slow else moved)
         indent += "    "
     asked = turn.at_hand or _called(writer, turn.no_earlier or turn.next_change)
     lines.append(f"{indent}if (_t := {asked}) is not None and _t <= due_ms:\n")
     indent += "    "
-    if gates and (is_slow or not is_asked_first):
-        lines.append(f"{indent}_b = {_bits(always, gates)}\n{indent}if _b:\n")
+    if guards and (is_slow or not is_asked_first):
+        lines.append(f"{indent}_b = {_bits(always, guards)}\n{indent}if _b:\n")
         indent += "    "
     if turn.no_earlier is not None:
         lines.append(f"{indent}if (_t := {_called(writer, turn.next_change)}) is not None and _t <= due_ms:\n")
         indent += "    "
     lines += [
-        f"{indent}bits = {'_b' if gates else always} | (bits if _t == due_ms else 0)\n",
+        f"{indent}bits = {'_b' if guards else always} | (bits if _t == due_ms else 0)\n",
         f"{indent}due_ms = _t\n",
         f"{indent}if _t <= stop_ms:\n{indent}    return _t, bits\n",
     ]
@@ -300,5 +300,5 @@ def _called(writer: Writer, asked: Callable[[CustomerState, int, int], int | Non
     return f"{writer.bind(asked)}(state, evaluated_day, horizon_ms)"
 
 
-def _bits(always: int, gates: Sequence[tuple[Gate, int]]) -> str:
-    return " | ".join([str(always), *(f"({bits} if warms or {one.whole} else 0)" for one, bits in gates)])
+def _bits(always: int, guards: Sequence[tuple[TimeGuard, int]]) -> str:
+    return " | ".join([str(always), *(f"({bits} if warms or {one.whole} else 0)" for one, bits in guards)])

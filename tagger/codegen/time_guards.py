@@ -1,10 +1,10 @@
-"""Which rules passing time cannot move, whatever the features they read come to: behind a *gate* that is shut.
+"""Which rules passing time cannot move, whatever the features they read come to: a *time guard* holds them back.
 
 `assets < line and lately >= line` stays false, whichever days leave the window of `lately`, while `assets` do not
 fall. Such a part is one that time never changes, or one that time only makes falser: a highest balance only falls
 by passing time, and a lowest one only rises. Events are not asked about here, because they bring an evaluation of
-all rules whose features they change. A gate may stand open for nothing, and is never shut for a rule that may
-move: this is sound only while no unknown is owed to warming, which callers see to.
+all rules whose features they change. A time guard may let through what then does not move, and never holds back
+what may: this is sound only while no unknown is owed to warming, which callers see to.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ _RISING = {">": 1, ">=": 1, "<": -1, "<=": -1}
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class TimeGuard:
     """Python that is true where passing time may move a rule.
 
     Attributes:
@@ -43,45 +43,45 @@ class Gate:
     quick: str
 
 
-def gate(writer: Writer, rule: Rule) -> Gate | None:
-    """A rule's gate, where `rules`, `state` and `occasion` are at hand; None for one that is never shut."""
+def time_guard(writer: Writer, rule: Rule) -> TimeGuard | None:
+    """A rule's time guard, where `rules`, `state` and `occasion` are at hand; None for one never held back."""
     if rule.terms.has_validity:
         return None
     state = f"(_s := rules.get({rule.terms.name!r}))"
     if isinstance(rule, SignalRule):
         if rule.after is not None:
             waits = f"({state} is not None and (_s.watches or _s.open is not None))"
-            return Gate(waits, waits)
-        return _signal_gate(writer, rule, f"{state} is None or {RESTS}")
+            return TimeGuard(waits, waits)
+        return _signal_guard(writer, rule, f"{state} is None or {RESTS}")
     if isinstance(rule, GradedRule) and isinstance(rule.grading, Scorecard):
-        return _scorecard_gate(writer, rule, rule.grading, f"{state} is None")
+        return _scorecard_guard(writer, rule, rule.grading, f"{state} is None")
     return None
 
 
-def _signal_gate(writer: Writer, rule: SignalRule, rests: str) -> Gate | None:
+def _signal_guard(writer: Writer, rule: SignalRule, rests: str) -> TimeGuard | None:
     features = rule.terms.features
     parts = list(_conjuncts(rule.when.tree))
     quick = [part for part in parts if _stays(part, features)]
     slow = [part for part in parts if part not in quick and _turns_falser(part, features)]
-    # What does not rest is behind no gate: an episode may end, expire or be refreshed.
+    # What does not rest is never held back: an episode may end, expire or be refreshed.
     whole = _not_resting(rests, [writer.tree(part, features) for part in (*quick, *slow)])
     if not slow:
-        return Gate(whole, whole) if quick else None
-    return Gate(whole, _not_resting(rests, [writer.tree(part, features) for part in quick]) if quick else "")
+        return TimeGuard(whole, whole) if quick else None
+    return TimeGuard(whole, _not_resting(rests, [writer.tree(part, features) for part in quick]) if quick else "")
 
 
 def _not_resting(rests: str, parts: Sequence[str]) -> str:
     return f"(not ({rests}) or ({' and '.join(f'{part} is True' for part in parts)}))"
 
 
-def _scorecard_gate(writer: Writer, rule: GradedRule, grading: Scorecard, rests: str) -> Gate | None:
+def _scorecard_guard(writer: Writer, rule: GradedRule, grading: Scorecard, rests: str) -> TimeGuard | None:
     """Without one of its attributes a scorecard has no total, and stays on no level."""
     attributes = [read for part in grading.parts if (read := _attribute(part.by.tree, rule.terms.features))]
     if not attributes or grading.grades.otherwise:
         return None
     known = " and ".join(f"{writer.tree(read, rule.terms.features)} is not None" for read in attributes)
     whole = f"(not ({rests}) or ({known}))"
-    return Gate(whole, whole)
+    return TimeGuard(whole, whole)
 
 
 def _attribute(node: Node, features: Sequence[Feature]) -> Read | None:

@@ -1,5 +1,5 @@
-"""Law: a gate spares looks and changes no tag, and so does a wait for a cut. Rules of one shape, a condition in
-parts, against the reference.
+"""Law: a time guard spares looks and changes no tag, and so does a wait for a cut. Rules of one shape, a condition
+in parts, against the reference.
 """
 
 import json
@@ -74,13 +74,13 @@ def scenario_of(seed: int) -> Scenario:
     return Scenario({"r": json.dumps(pack)}, journal, end_ms)
 
 
-def test_rules_behind_gates_say_what_the_reference_says() -> None:
+def test_rules_behind_time_guards_say_what_the_reference_says() -> None:
     for seed in range(1, 101):
         scenario = scenario_of(seed)
         assert differences(scenario) == [], (seed, scenario.packs)
 
 
-def test_gates_are_shut_and_cuts_are_not_crossed_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_guards_hold_back_and_cuts_are_not_crossed_often(monkeypatch: pytest.MonkeyPatch) -> None:
     scenarios = [scenario_of(seed) for seed in range(1, 21)]
 
     def outcome() -> tuple[list[dict[str, list[bytes]]], int]:
@@ -95,7 +95,7 @@ def test_gates_are_shut_and_cuts_are_not_crossed_often(monkeypatch: pytest.Monke
     told, looks = outcome()
     monkeypatch.setattr(turning, "cuts_of", lambda rule, feature: None)
     told_each_day, looks_each_day = outcome()
-    monkeypatch.setattr(turning, "gate", lambda writer, rule: None)
-    told_gateless, looks_gateless = outcome()
-    assert told == told_each_day == told_gateless
-    assert looks < looks_each_day < looks_gateless
+    monkeypatch.setattr(turning, "time_guard", lambda writer, rule: None)
+    told_unguarded, looks_unguarded = outcome()
+    assert told == told_each_day == told_unguarded
+    assert looks < looks_each_day < looks_unguarded

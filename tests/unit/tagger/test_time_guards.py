@@ -6,7 +6,7 @@ from driver import run
 from tagger.state.customer import NEVER
 
 
-def test_a_gate_that_an_event_opens_lets_through_what_was_turning_before() -> None:
+def test_after_an_event_what_was_turning_before_is_let_through() -> None:
     pack = """
     pack: p
     features: {seen: {count: app_events, over: 7d}}
@@ -21,7 +21,7 @@ def test_a_gate_that_an_event_opens_lets_through_what_was_turning_before() -> No
     assert run([*records, *ticks("2026-03-12 00:01")], pack).brief() == [("2026-03-09 00:00:00", "opened", "poor")]
 
 
-def test_what_is_open_is_behind_no_gate() -> None:
+def test_what_is_open_is_not_held_back() -> None:
     pack = """
     pack: p
     features: {n: {count: transactions, over: 2d}}
@@ -38,7 +38,7 @@ def test_what_is_open_is_behind_no_gate() -> None:
     ]
 
 
-def test_a_gate_counts_what_came_at_the_very_midnight() -> None:
+def test_a_time_guard_counts_what_came_at_the_very_midnight() -> None:
     pack = """
     pack: p
     features: {n: {count: transactions, over: 5d}, seen: {count: app_events, over: 1d}}
@@ -126,7 +126,7 @@ def test_a_customer_at_rest_is_not_woken_by_what_its_rules_do_not_wait_for() -> 
     assert woman.brief() == [("2026-03-05 00:00:00", "opened", "regular")]
 
 
-def test_expressions_nested_as_deeply_as_they_may_be_stand_in_gates() -> None:
+def test_expressions_nested_as_deeply_as_they_may_be_stand_in_time_guards() -> None:
     for deep in ("assets + (" * 36 + "1" + ")" * 36, "-(" * 36 + "household_income" + ")" * 36):
         rule = f"{{when: {deep} < 0 and n == 0}}"
         assert program_of(
