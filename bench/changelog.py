@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 from aiokafka import TopicPartition
 
-from streams import topics as contract
+from schemas.topics import APP_EVENTS, CUSTOMERS, JOURNAL, TRANSACTIONS
 from streams.clients import offset_ranges
 from streams.history import Refused, read_journal
 from streams.lanes.unit_of_work import UnitOfWork
@@ -39,7 +39,7 @@ async def fold_made_up_bank(settings: Settings) -> Partition:
     assert digest is not None
     files = (await published(settings)).rulebooks[digest].files
     partition = Partition(settings.core(), {digest: files}.__getitem__)
-    topics = frozenset({contract.TRANSACTIONS, contract.APP_EVENTS})
+    topics = frozenset({TRANSACTIONS, APP_EVENTS})
     source = OpenSource(simulate(Plan(customers=MODELS, days=DAYS)).records(), topics, Counter())
     fold(partition, digest, read_journal(source, settings, int(time.time() * 1000), Refused(Counter())))
     return partition
@@ -51,7 +51,7 @@ async def write_changelog(settings: Settings, states: Iterable[tuple[bytes, byte
     Returns:
         The bytes of all states.
     """
-    journal, changelog = settings.topic(contract.JOURNAL), settings.topic(contract.CUSTOMERS)
+    journal, changelog = settings.topic(JOURNAL), settings.topic(CUSTOMERS)
     partitions = [TopicPartition(journal, number) for number in range(settings.partitions)]
     ranges = await offset_ranges(settings, partitions)
     unit = UnitOfWork(settings, f"{settings.app}-writer")

@@ -23,10 +23,11 @@ from bench.midnight_feed import OTHERS, RATE, Feed
 from bench.midnight_report import MidnightReport, Others
 from bench.midnight_watch import Watch
 from bench.workers import ROOT, BenchError, wait_for_event, worker_of
-from streams import topics as contract
+from schemas.topics import JOURNAL, TAGS
 from streams.child import Child
 from streams.clients import read_topic
 from streams.settings import Settings
+from streams.topics import create
 
 _LEAD_SECONDS = 5.0
 """How long at most the worker warms up before it is measured, and how shortly before midnight an event counts as
@@ -70,7 +71,7 @@ def run_midnight(customers: int, seconds: float, results: Path, say: Say) -> Mid
 
 async def _measure(settings: Settings, customers: int, seconds: float, folder: Path, say: Say) -> MidnightReport:
     load = load_average()
-    await contract.create(settings)
+    await create(settings)
     say("folding a made-up bank")
     eve = eve_of(await fold_made_up_bank(settings), settings, seconds + 2 * _lead(seconds))
     say(f"writing {customers:,} customers")
@@ -141,7 +142,7 @@ class _Night:
         await feeding
         self._tasks = [reading]
         async with Progress(settings.bootstrap) as progress:
-            ends = await progress.ends(settings.topic(contract.JOURNAL))
+            ends = await progress.ends(settings.topic(JOURNAL))
         await self._until(
             lambda: (
                 not feed.waiting.count and all(watch.positions[tp.partition] >= end for tp, end in ends.items())
@@ -180,7 +181,7 @@ class _Night:
 
 async def _check_tags(settings: Settings, expected: int) -> int:
     """Count the committed tags of the idle customers; the last may still be on their way."""
-    topic, deadline = settings.topic(contract.TAGS), time.monotonic() + _TAGS_SECONDS
+    topic, deadline = settings.topic(TAGS), time.monotonic() + _TAGS_SECONDS
     while True:
         keys = [record.key or b"" async for record in read_topic(settings, topic, whole=True)]
         found = sum(key.startswith(b"R") for key in keys)

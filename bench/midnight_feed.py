@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bench.clients import producing, send
 from bench.job import Record
 from schemas.journal import Source, Tick, Transaction, encode_record, hash_event
-from streams import topics as contract
+from schemas.topics import JOURNAL, TRANSACTIONS
 from streams.partitioner import partition_of
 from streams.settings import Settings
 
@@ -53,7 +53,7 @@ class Feed:
 
     def __init__(self, settings: Settings, begin_ms: int, midnight_ms: int) -> None:
         self._settings, self._begin_ms, self._midnight_ms = settings, begin_ms, midnight_ms
-        self._journal = settings.topic(contract.JOURNAL)
+        self._journal = settings.topic(JOURNAL)
         self._stopping = False
         self.waiting = Waiting()
         self.sent = 0
@@ -81,12 +81,12 @@ class Feed:
         turn, number = divmod(self.sent, OTHERS)
         key = other(number)
         event_id = f"m{self.sent:010d}"
-        event_hash = hash_event(contract.TRANSACTIONS, event_id)
+        event_hash = hash_event(TRANSACTIONS, event_id)
         amount_fen, is_credit = 10_00 + number * 10, turn % 2 == 1  # what one event takes the next brings back
         value = encode_record(
             Transaction(
                 customer_id=key.decode(),
-                source=Source(contract.TRANSACTIONS, 0, self.sent),
+                source=Source(TRANSACTIONS, 0, self.sent),
                 event_id=event_id,
                 event_hash=event_hash,
                 occurred_ms=self._begin_ms + self.sent * 1000 // RATE,

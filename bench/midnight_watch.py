@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.midnight_feed import Waiting
-from streams import topics as contract
+from schemas.topics import CUSTOMERS
 from streams.settings import Settings
 from tagger.folding.meta import META_KEY, decode_meta
 from tagger.state.customer import decode_due, decode_state
@@ -41,7 +41,7 @@ class Watch:
     """
 
     def __init__(self, settings: Settings, idle: int, midnight_ms: int, waiting: Waiting) -> None:
-        topic = settings.topic(contract.CUSTOMERS)
+        topic = settings.topic(CUSTOMERS)
         self._tps = [TopicPartition(topic, number) for number in range(settings.partitions)]
         self._midnight_ms, self._waiting = midnight_ms, waiting
         self._is_done = bytearray(idle)

@@ -19,7 +19,7 @@ from bench.stand import Stand
 from bench.workers import ROOT, BenchError
 from schemas.journal import CustomerEvent, JournalRecord, decode_record
 from schemas.tags import encode_tag
-from streams import topics as contract
+from schemas.topics import CUSTOMERS, JOURNAL, TAGS
 from streams.clients import read_topic
 from streams.rulebooks.activation import published
 from streams.rulebooks.folder import read_folder
@@ -101,7 +101,7 @@ async def run_all_packs(stand: Stand, settings: Settings, events: int) -> tuple[
     fold_us = sampler.cpu_seconds / folded * 1e6
     parts = {part: share * fold_us for part, share in sampler.shares().items()}
     parts[KAFKA] = measured.cpu_us_an_event - fold_us
-    tags = await count_committed(stand.bootstrap, settings.topic(contract.TAGS))
+    tags = await count_committed(stand.bootstrap, settings.topic(TAGS))
     return measured, AllPacks(tags, folded, parts)
 
 
@@ -113,16 +113,16 @@ async def _fold_again(settings: Settings, sampler: Sampler) -> int:
         raise BenchError(f"expected the packs of {RULES.name}/ alone to be in force, {digest}, found others")
     partition = Partition(settings.core(), {digest: packs}.__getitem__)
     partition.program(digest)  # compiled before the sampling begins, as before a worker's first commit
-    journal = [(record.offset, record.value) async for record in _committed(settings, contract.JOURNAL)]
+    journal = [(record.offset, record.value) async for record in _committed(settings, JOURNAL)]
     cuts = {
         decode_meta(record.value).next_offset
-        async for record in _committed(settings, contract.CUSTOMERS)
+        async for record in _committed(settings, CUSTOMERS)
         if record.key == META_KEY
     }
     with sampler.running():
         events, tags = _fold(partition, journal, cuts)
     committed: Tags = defaultdict(list)
-    async for record in _committed(settings, contract.TAGS):
+    async for record in _committed(settings, TAGS):
         committed[record.key.decode()].append(record.value)
     if not tags or tags != committed:
         raise BenchError(

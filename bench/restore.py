@@ -19,8 +19,8 @@ from bench.machine import describe_machine, load_average
 from bench.measure import cpu_seconds, peak_bytes
 from bench.pages import day_and_time, machine_rows, write_report
 from bench.workers import ROOT, log_events, wait_for_event, worker_of
-from streams import topics as contract
 from streams.settings import Settings
+from streams.topics import create
 from tagger.folding.partition import Partition
 
 _SECONDS = 600.0
@@ -105,7 +105,7 @@ def run_restore(customers: int, results: Path, say: Say) -> RestoreReport:
 
 async def _measure(settings: Settings, customers: int, folder: Path, say: Say) -> RestoreReport:
     before = load_average()
-    await contract.create(settings)
+    await create(settings)
     say("folding a made-up bank")
     bank = await fold_made_up_bank(settings)
     say(f"writing {customers:,} customers")

@@ -21,8 +21,9 @@ from bench.packs import RULES, run_all_packs
 from bench.report import Latency, Report, Restore, Result, StateSize
 from bench.stand import INPUTS, Say, Stand, lag_of
 from bench.workers import log_events, wait_for_event
-from streams import topics as contract
+from schemas.topics import CUSTOMERS, TAGS, TRANSACTIONS
 from streams.stages.restore import restore
+from streams.topics import create
 
 SETTLE_SECONDS = 5.0
 """Time at most before a paced run for the worker to come to rest, and after it for the last tags to arrive."""
@@ -84,8 +85,8 @@ class Run:
     async def _write_input(self) -> None:
         deployments = (self._stages, self._packs, self._whole)
         for settings in deployments:
-            await contract.create(settings)
-        inputs = [settings.topic(contract.TRANSACTIONS) for settings in deployments]
+            await create(settings)
+        inputs = [settings.topic(TRANSACTIONS) for settings in deployments]
         await feed(self._stand.bootstrap, self._bank, self._size.events, inputs)
         self._tags = self._bank.tags
 
@@ -97,7 +98,7 @@ class Run:
         ingest = await self._stage("ingest")
         before = await self._spike("spike-before")
         decide = await self._stage("decide")
-        await self._stand.check_tags("decide", self._stages.topic(contract.TAGS), self._tags)
+        await self._stand.check_tags("decide", self._stages.topic(TAGS), self._tags)
         after = await self._spike("spike-after")
         return [ingest, decide, await self._stage("project"), Result("spike", before + after)]
 
@@ -110,12 +111,12 @@ class Run:
         lags = [lag_of(self._whole, stage) for stage in INPUTS]
         with self._stand.worker(self._whole, "ingest,decide,project") as child:
             measured = await self._stand.watch(child, lags, self._size.events)
-        await self._stand.check_tags("the whole pipeline", self._whole.topic(contract.TAGS), self._tags)
+        await self._stand.check_tags("the whole pipeline", self._whole.topic(TAGS), self._tags)
         return Result("whole pipeline", measured)
 
     async def _spike(self, name: str) -> Speed:
         self._say("the spike")
-        topic = self._stages.topic(contract.TRANSACTIONS)
+        topic = self._stages.topic(TRANSACTIONS)
         names = {"TAGS": f"{name}.tags", "CHANGELOG": f"{name}.changelog"}
         await create_topics(self._stand.bootstrap, names.values())
         with self._stand.program("spike", topic, APP=f"bench-{name}", **names) as child:
@@ -147,10 +148,10 @@ class Run:
         with self._stand.worker(settings, "ingest,decide,project") as child:
             await wait_for_event(child, "ready")
             await asyncio.sleep(settle)
-            async with TagReader(self._stand.bootstrap, settings.topic(contract.TAGS)) as reader:
+            async with TagReader(self._stand.bootstrap, settings.topic(TAGS)) as reader:
                 reading = asyncio.create_task(reader.read_latencies(first, produced, measured))
                 cpu, began = cpu_seconds(child.pid), time.monotonic()
-                topic = settings.topic(contract.TRANSACTIONS)
+                topic = settings.topic(TRANSACTIONS)
                 await feed_at(self._stand.bootstrap, self._bank, topic, rate, seconds, produced)
                 share = (cpu_seconds(child.pid) - cpu) / (time.monotonic() - began)
                 await asyncio.sleep(settle)
@@ -162,7 +163,7 @@ class Run:
     async def _state_size(self) -> StateSize:
         sizes: list[int] = []
         for number in range(PARTITIONS):
-            changelog = TopicPartition(self._stages.topic(contract.CUSTOMERS), number)
+            changelog = TopicPartition(self._stages.topic(CUSTOMERS), number)
             restored = await restore(self._stages, changelog)
             sizes += [len(customer) + len(state) for customer, state in restored.customers.items()]
         return StateSize.of(sizes)

@@ -11,13 +11,13 @@ from bench.clients import count_committed
 from bench.job import DEDUPE_COUNT, PARTITIONS
 from bench.measure import Lag, Progress, Speed, speed
 from bench.workers import ROOT, BenchError, started, worker_of
-from streams import topics as contract
+from schemas.topics import CUSTOMERS, JOURNAL, TRANSACTIONS
 from streams.child import Child
-from streams.lanes.app import group_of
+from streams.lanes.stage import group_of
 from streams.settings import Settings
 
 Say = Callable[[str], None]
-INPUTS = {"ingest": contract.TRANSACTIONS, "decide": contract.JOURNAL, "project": contract.CUSTOMERS}
+INPUTS = {"ingest": TRANSACTIONS, "decide": JOURNAL, "project": CUSTOMERS}
 """Each stage and the topic that it reads, in the order in which the work flows."""
 
 
@@ -43,7 +43,7 @@ class Stand:
             rules=rules,
             partitions=PARTITIONS,
             clock="events",
-            clock_topics=(contract.TRANSACTIONS,),
+            clock_topics=(TRANSACTIONS,),
             dedupe_count=DEDUPE_COUNT,
         )
 

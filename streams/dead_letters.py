@@ -22,11 +22,11 @@ from aiokafka import TopicPartition
 
 from schemas.deadletters import BadRecord, DeadLetter, decode_dead_letter
 from schemas.decode import Decoder
+from schemas.topics import DEAD_LETTERS, INPUTS
 from streams.clients import POLL_MS, offset_ranges, open_reader, partition_counts, read_topic
 from streams.lanes.unit_of_work import UnitOfWork
 from streams.settings import Settings
 from streams.sources.jsonl import customer_key
-from streams.topics import DEAD_LETTERS, INPUTS
 
 REPLAYED_HEADER = "tagger-replayed-from"
 _BATCH_BYTES = 4_000_000

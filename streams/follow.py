@@ -14,9 +14,9 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from schemas.deadletters import decode_dead_letter
+from schemas.topics import CUSTOMERS, DEAD_LETTERS, TAGS
 from streams.clients import POLL_MS, open_reader, partition_counts
 from streams.settings import Settings
-from streams.topics import CUSTOMERS, DEAD_LETTERS, TAGS
 from tagger.folding.meta import META_KEY, Meta, decode_meta
 
 

@@ -23,7 +23,8 @@ from schemas.topics import CONTROL_HEADER
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.record import SourceError, SourceRecord
-from tagger.ingest.partition import Ingested, IngestState, RawRecord, Source
+from tagger.ingest.committed import IngestState
+from tagger.ingest.partition import Ingested, RawRecord, Source
 
 # How far a source's time moves before it is told again.
 _TICK_MS = 60_000

@@ -5,10 +5,10 @@ the very bytes that the workers published; under another it says what that one w
 """
 
 from schemas.journal import Activation, decode_record
+from schemas.topics import JOURNAL
 from streams.clients import partition_counts, read_topic
 from streams.rulebooks.activation import published
 from streams.settings import Settings
-from streams.topics import JOURNAL
 from tagger.folding.partition import Partition
 from tagger.folding.plain_fold import Emit, Folding, Progress
 from tagger.packs.rulebook import Rulebook

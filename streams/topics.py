@@ -16,41 +16,16 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from schemas.topics import (
-    APP_EVENTS,
-    APPROVALS,
     CUSTOMERS,
     DEAD_LETTERS,
-    FEEDBACK,
     INPUTS,
     JOURNAL,
-    PROFILES,
     RULEBOOKS,
     TAGS,
-    TRANSACTIONS,
 )
 from streams.clients import open_admin
 from streams.settings import Settings
 
-__all__ = [
-    "APPROVALS",
-    "APP_EVENTS",
-    "CO_PARTITIONED",
-    "CUSTOMERS",
-    "DEAD_LETTERS",
-    "FEEDBACK",
-    "INPUTS",
-    "INPUT_MESSAGE_BYTES",
-    "JOURNAL",
-    "PROFILES",
-    "RULEBOOKS",
-    "TAGS",
-    "TRANSACTIONS",
-    "Difference",
-    "TopicSpec",
-    "check",
-    "create",
-    "topic_specs",
-]
 CO_PARTITIONED = (JOURNAL, CUSTOMERS, TAGS)
 
 # Inputs take what upstream should not have sent, so that it becomes a dead letter with a reason here instead

@@ -34,7 +34,7 @@ from streams.stages.restore import HangingTransactionError
 from streams.topics import CO_PARTITIONED, check
 from streams.watch.health import HealthAddressError, serving_health
 from streams.watch.watchdog import StuckError, TopicChangedError, Watchdog
-from tagger.packs.rulebook import RulebookError
+from tagger.packs.errors import RulebookError
 from tagger.state.customer import VersionError
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """Every feature and level of a customer as of an instant, printed: what `tagger features` writes."""
 
-from schemas.packs.pack import MONEY_NAMES
+from schemas.packs.model import MONEY_NAMES
 from schemas.tags import Printed
 from tagger.compiler.program import Program
 from tagger.features.balances import balance

@@ -15,11 +15,12 @@ import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from counting import CountingPartition, NoRulebooks, expected_tags, journal_value
 
+from schemas.topics import JOURNAL, TAGS
 from streams.clients import committed_offsets, open_producer, read_topic
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.stages.decide import DecideTask
-from streams.topics import JOURNAL, TAGS, create
+from streams.topics import create
 
 Event = tuple[str, str]
 """Customer id and event id."""

@@ -27,10 +27,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from counting_run import until
 
+from schemas.topics import CUSTOMERS, INPUTS, JOURNAL
 from streams.child import Child
 from streams.clients import committed_offsets, offset_ranges, open_reader
 from streams.settings import Settings
-from streams.topics import CUSTOMERS, INPUTS, JOURNAL
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "-m", "streams.cli.main"]

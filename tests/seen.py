@@ -14,15 +14,14 @@ from pipeline import Pipeline
 
 from schemas.deadletters import DeadLetter, decode_dead_letter
 from schemas.journal import ControlRecord, Tick, decode_record
-from schemas.topics import CONTROL_HEADER
+from schemas.topics import CONTROL_HEADER, CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS
 from streams.clients import offset_ranges, read_topic
 from streams.rulebooks.activation import published
 from streams.settings import Settings
-from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS
 from tagger.compiler.program import Program
 from tagger.folding.meta import META_KEY, Fates, Meta, decode_meta
 from tagger.folding.partition import Partition
-from tagger.ingest.partition import IngestState
+from tagger.ingest.committed import IngestState
 
 Log = list[tuple[int, bytes]]
 SourcePartition = tuple[str, int]

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from redis.asyncio import Redis
 from task_driver import TaskDriver
 
+from schemas.topics import CUSTOMERS, INPUTS, JOURNAL
 from streams.clients import open_producer, read_topic
 from streams.publish import publish
 from streams.rulebooks.activation import bootstrap as activate_packs
@@ -18,7 +19,7 @@ from streams.sources.record import SourceRecord
 from streams.stages.decide import Decide
 from streams.stages.ingest import Ingest
 from streams.stages.project import Project
-from streams.topics import CUSTOMERS, INPUTS, JOURNAL, create
+from streams.topics import create
 
 ROOT = Path(__file__).resolve().parent.parent
 

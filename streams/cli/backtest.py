@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from schemas.bankday import BankCalendar
+from schemas.topics import JOURNAL
 from streams.cli.exits import run
 from streams.cli.outputs import Output, OutputFile
 from streams.cli.packs import read_rules
@@ -20,7 +21,6 @@ from streams.cli.summary import Summary
 from streams.refold import refold
 from streams.rulebooks.comparison import Comparison, Volume
 from streams.settings import Settings
-from streams.topics import JOURNAL
 from tagger.folding.partition import Partition
 from tagger.folding.plain_fold import Emit
 from tagger.packs.rulebook import Rulebook

@@ -7,11 +7,11 @@ import click
 from aiokafka import ConsumerRecord
 
 from schemas.bankday import BankCalendar
+from schemas.topics import CUSTOMERS
 from streams.cli.exits import CommandError, run
 from streams.cli.show import Columns, partition_for, print_json, print_table, reading
 from streams.exits import NOT_SO
 from streams.settings import Settings
-from streams.topics import CUSTOMERS
 from tagger.view import View, project_customer
 
 

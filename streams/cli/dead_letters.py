@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from schemas.deadletters import REASONS, DeadLetter, DeadLetterSource, decode_dead_letter
+from schemas.topics import DEAD_LETTERS
 from streams.cli.exits import CommandError, run
 from streams.cli.show import JSON_HELP, LIMIT, Columns, largest, partition_for, print_json, print_table, reading
 from streams.clients import read_topic
@@ -18,7 +19,6 @@ from streams.dead_letters import replay as resend
 from streams.exits import NOT_SO, UNREACHABLE
 from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
 from streams.settings import Settings
-from streams.topics import DEAD_LETTERS
 
 
 @click.group("dead-letters")

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from schemas.packs.pack import (
-    FeatureModel,
+from schemas.packs.features import FeatureModel
+from schemas.packs.pack import Pack
+from schemas.packs.rules import (
     GradedRule,
     LadderRule,
     LeveledRule,
     MatrixRule,
-    Pack,
     RuleModel,
     ScorecardRule,
     SignalRule,

@@ -5,7 +5,8 @@ from pathlib import Path
 from streams.cli.exits import CommandError
 from streams.exits import BAD_CONFIGURATION
 from streams.rulebooks.folder import UnreadablePacksError, read_folder
-from tagger.packs.rulebook import Rulebook, RulebookError, read_rulebook
+from tagger.packs.errors import RulebookError
+from tagger.packs.rulebook import Rulebook, read_rulebook
 
 
 def packs_in(folder: Path) -> dict[str, str]:

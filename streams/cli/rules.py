@@ -26,7 +26,8 @@ from tagger.compiler.program import Program
 from tagger.expr.functions import FUNCTIONS
 from tagger.lint.checks import lint
 from tagger.lint.state_bounds import Bound, state_bounds
-from tagger.packs.rulebook import PackError, Rulebook, RulebookError, read_rulebook
+from tagger.packs.errors import PackError, RulebookError
+from tagger.packs.rulebook import Rulebook, read_rulebook
 
 _EXIT_CODES = "Exit codes: 0 fine, 1 {not_so}, 2 no such folder or packs that cannot be read."
 _DIRECTORY = click.argument(

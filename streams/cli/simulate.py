@@ -10,6 +10,7 @@ from typing import BinaryIO
 import click
 import msgspec
 
+from schemas.topics import APP_EVENTS, TRANSACTIONS
 from streams.cli.exits import CommandError, reading_sources
 from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
@@ -22,7 +23,6 @@ from streams.sources.labels import Label, Score, read_tags, score
 from streams.sources.record import SourceError, SourceRecord
 from streams.sources.simulate import DEFAULT_START, Plan, Simulation
 from streams.sources.simulate import simulate as make_up
-from streams.topics import APP_EVENTS, TRANSACTIONS
 
 _PROGRESS_RECORDS = 5000
 # Before 1973 zones had offsets that RFC 3339 cannot write; after 2199 no event is accepted.

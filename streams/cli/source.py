@@ -11,13 +11,13 @@ from typing import Any
 import click
 
 from schemas.journal import Activation, JournalRecord
+from schemas.topics import JOURNAL
 from streams.cli.exits import reading_sources
 from streams.cli.packs import read_rules
 from streams.cli.progress import counting
 from streams.history import Refused, decode_journal, read_journal
 from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source
-from streams.topics import JOURNAL
 from tagger.folding.partition import Partition
 from tagger.folding.plain_fold import Emit, Folding, fold
 from tagger.packs.rulebook import Rulebook

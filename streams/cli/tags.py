@@ -11,11 +11,11 @@ import click
 import msgspec
 from aiokafka import ConsumerRecord
 
+from schemas.topics import TAGS
 from streams.cli.exits import run
 from streams.cli.show import JSON_HELP, LIMIT, Columns, largest, partition_for, print_json, print_table, reading
 from streams.clients import read_topic
 from streams.settings import Settings
-from streams.topics import TAGS
 
 
 @click.group()

@@ -8,6 +8,7 @@ from aiokafka import TopicPartition
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
+from schemas.topics import CUSTOMERS, JOURNAL, TAGS
 from streams.clients import committed_offsets, partition_counts
 from streams.doctor.fates import Decided, check_decided, check_ingested, first_offsets, read_ingested
 from streams.doctor.journal import Scan, scan
@@ -20,7 +21,6 @@ from streams.partitioner import partition_of
 from streams.rulebooks.activation import published
 from streams.settings import Settings
 from streams.stages.redis_view import applied_offset
-from streams.topics import CUSTOMERS, JOURNAL, TAGS
 from tagger.compiler.program import Program
 from tagger.folding.meta import Meta
 from tagger.folding.partition import Partition

@@ -14,6 +14,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from schemas.deadletters import decode_dead_letter
 from schemas.journal import CustomerEvent, decode_record
+from schemas.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.doctor.journal import Scan
 from streams.doctor.reading import Range, read_range, stable_ranges
@@ -21,9 +22,8 @@ from streams.doctor.report import Report
 from streams.lanes.stage import group_of
 from streams.partitioner import name_of
 from streams.settings import Settings
-from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL
 from tagger.folding.meta import Fates, Meta, source_key
-from tagger.ingest.partition import IngestState
+from tagger.ingest.committed import IngestState
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,15 @@ import msgspec
 from aiokafka import TopicPartition
 
 from schemas.journal import CustomerEvent, decode_record
+from schemas.topics import CUSTOMERS, JOURNAL
 from streams.doctor.reading import Changelog, Range, read_range
 from streams.doctor.refolding import Refolding, differing_fields, is_readable, sweep
 from streams.doctor.report import Report
 from streams.partitioner import name_of
 from streams.settings import Settings
-from streams.topics import CUSTOMERS, JOURNAL
 from tagger.folding.meta import Meta, encode_meta, source_key
 from tagger.folding.partition import Partition
-from tagger.packs.rulebook import RulebookError
+from tagger.packs.errors import RulebookError
 from tagger.state.customer import VersionError
 
 # Customers that the changelog lacks are folded beside the sample, up to so many a partition.

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
+from schemas.topics import CUSTOMERS
 from streams.clients import POLL_MS, UnreachableError, offset_ranges, open_reader, transaction_patience
 from streams.partitioner import name_of
 from streams.settings import Settings
-from streams.topics import CUSTOMERS
 from tagger.folding.meta import META_KEY, Meta, decode_meta
 from tagger.state.customer import VersionError
 

@@ -19,13 +19,14 @@ import msgspec
 
 from schemas.journal import Activation, ControlRecord, Pause, encode_record
 from schemas.packs.model import nearest
+from schemas.topics import JOURNAL, RULEBOOKS
 from streams.clients import UnreachableError, open_producer, partition_counts, read_topic
 from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError, Transaction, UnitOfWork
 from streams.partitioner import partition_of
 from streams.rulebooks.folder import UnreadablePacksError, read_folder
 from streams.settings import Settings
-from streams.topics import JOURNAL, RULEBOOKS
-from tagger.packs.rulebook import RulebookError, read_rulebook
+from tagger.packs.errors import RulebookError
+from tagger.packs.rulebook import read_rulebook
 
 ACTIVATED_KEY = b"#activated"
 """No digest looks like this. Its value is the last activation."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from schemas.bankday import BankCalendar
 from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick
+from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 from streams.history import Refused, read_journal
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.simulate import DEFAULT_START, Plan, simulate
-from streams.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 from tagger.compiler.program import Program
 from tagger.compiler.reach import ALL_SOURCES
 from tagger.folding.partition import Partition

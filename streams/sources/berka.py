@@ -20,10 +20,10 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from schemas.money import parse_fen
+from schemas.topics import TRANSACTIONS
 from streams.sources.berka_profiles import read_profiles
 from streams.sources.chain import chain_order
 from streams.sources.record import SourceError, SourceRecord
-from streams.topics import TRANSACTIONS
 
 # Interest rows miss the chain by rounding, by ten hellers at most.
 TOLERANCE_FEN = 10

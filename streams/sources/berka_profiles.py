@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from schemas.topics import PROFILES
 from streams.sources.record import SourceError, SourceRecord
-from streams.topics import PROFILES
 
 _WOMENS_MONTHS = 50
 

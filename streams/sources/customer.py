@@ -14,8 +14,8 @@ import msgspec
 
 from schemas.bankday import BankCalendar
 from schemas.money import FEN_PER_YUAN, format_fen
+from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 from streams.sources.labels import Label
-from streams.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

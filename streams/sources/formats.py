@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 from streams.sources.berka import read_berka
 from streams.sources.jsonl import read_jsonl, topics_of
 from streams.sources.record import SourceError, SourceRecord
 from streams.sources.taobao import read_taobao
-from streams.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 
 
 @dataclass(frozen=True, slots=True)

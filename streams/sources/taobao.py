@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from schemas.topics import APP_EVENTS
 from streams.sources.record import SourceError, SourceRecord
-from streams.topics import APP_EVENTS
 
 ACTIONS = {"pv": "view", "fav": "favourite", "cart": "cart", "buy": "purchase"}
 INVENTED_CATEGORIES = ("wealth", "deposit", "loan", "card")

@@ -22,6 +22,7 @@ from functools import partial
 from aiokafka import ConsumerRecord, TopicPartition
 
 from schemas.journal import Activation, decode_record
+from schemas.topics import CUSTOMERS, JOURNAL, TAGS
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, read_topic
 from streams.lanes.stage import PositionError, StageName, group_of
@@ -29,7 +30,6 @@ from streams.lanes.unit_of_work import UnitOfWork, transactional_id
 from streams.partitioner import name_of
 from streams.settings import Settings
 from streams.stages.restore import META_KEY, Restored, restore
-from streams.topics import CUSTOMERS, JOURNAL, TAGS
 from tagger.folding.batch import Batch, Changes
 from tagger.folding.partition import Partition
 

@@ -23,6 +23,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 from schemas.deadletters import encode_dead_letter
 from schemas.decode import Decoder
 from schemas.journal import encode_record
+from schemas.topics import DEAD_LETTERS, INPUTS, JOURNAL
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.lanes.intake import Fetch
@@ -31,8 +32,8 @@ from streams.lanes.unit_of_work import Transaction, UnitOfWork, transactional_id
 from streams.partitioner import name_of, partition_of
 from streams.settings import Settings
 from streams.stages.ticks import Ticks
-from streams.topics import DEAD_LETTERS, INPUTS, JOURNAL
-from tagger.ingest.partition import Ingested, IngestState, Source
+from tagger.ingest.committed import IngestState
+from tagger.ingest.partition import Ingested, Source
 
 log = logging.getLogger(__name__)
 

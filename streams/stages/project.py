@@ -22,6 +22,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from schemas.bankday import BankCalendar
+from schemas.topics import CUSTOMERS
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, partition_counts
 from streams.lanes import vitals
@@ -31,7 +32,6 @@ from streams.lanes.unit_of_work import OutcomeUnknownError, UnitOfWork, transact
 from streams.partitioner import name_of
 from streams.settings import Settings
 from streams.stages.redis_view import RedisView, Row, ViewLostError
-from streams.topics import CUSTOMERS
 from tagger.view import project_customer
 
 log = logging.getLogger(__name__)

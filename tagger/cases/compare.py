@@ -5,7 +5,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from schemas.bankday import BankCalendar
-from schemas.packs.pack import MONEY_NAMES, Expected
+from schemas.packs.cases import Expected
+from schemas.packs.model import MONEY_NAMES
 
 
 def tag_differences(expect: Sequence[Expected], tags: list[dict[str, Any]], calendar: BankCalendar) -> str:

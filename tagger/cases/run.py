@@ -23,7 +23,7 @@ from schemas.journal import (
     Transaction,
     hash_event,
 )
-from schemas.packs.pack import (
+from schemas.packs.cases import (
     Case,
     GivenAppEvent,
     GivenApproval,
@@ -31,8 +31,8 @@ from schemas.packs.pack import (
     GivenModel,
     GivenProfile,
     GivenTransaction,
-    Pack,
 )
+from schemas.packs.pack import Pack
 from schemas.topics import APP_EVENTS, APPROVALS, FEEDBACK, PROFILES, TRANSACTIONS
 from tagger.cases.compare import feature_differences, tag_differences
 from tagger.compiler.program import Program

@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from schemas.bankday import BankCalendar
-from schemas.packs.pack import GradedRule as GradedModel
-from schemas.packs.pack import LeveledRule, Pack, RuleModel
-from schemas.packs.pack import SignalRule as SignalModel
+from schemas.packs.pack import Pack
+from schemas.packs.rules import GradedRule as GradedModel
+from schemas.packs.rules import LeveledRule, RuleModel
+from schemas.packs.rules import SignalRule as SignalModel
 from schemas.tags import Offer
 from tagger.compiler.gradings import compile_grading
-from tagger.expr.compile import compile_expression, referenced_names
+from tagger.expr.compile import compile_expression
+from tagger.expr.parse import referenced_names
 from tagger.expr.scope import Name, Scope, Type
 from tagger.expr.turns import day_turns
 from tagger.features.bits import BALANCES, FeatureBits

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-from schemas.packs.pack import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
+from schemas.packs.rules import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
 from tagger.expr.compile import Expression, compile_expression
 from tagger.expr.scope import Scope, Type, exact
 from tagger.features.build import LadderShape

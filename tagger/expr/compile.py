@@ -22,20 +22,8 @@ from tagger.expr.check import check
 from tagger.expr.errors import ExpressionError
 from tagger.expr.functions import FUNCTIONS
 from tagger.expr.nodes import Const, Node, Read
-from tagger.expr.parse import Parsed, parse, referenced_names
+from tagger.expr.parse import Parsed, parse
 from tagger.expr.scope import Scope, Type
-
-__all__ = [
-    "Condition",
-    "Emitter",
-    "Expression",
-    "compile_expression",
-    "define",
-    "plain_number",
-    "reads_of",
-    "referenced_names",
-    "uses_today",
-]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any, cast
 
 from schemas.bankday import BankCalendar
 from schemas.packs import features as models
-from schemas.packs.pack import MONEY_NAMES
-from tagger.expr.compile import Expression, compile_expression, referenced_names
+from schemas.packs.model import MONEY_NAMES
+from tagger.expr.compile import Expression, compile_expression
 from tagger.expr.fields import FIELDS, LIST_FIELDS, PROFILE_FIELDS, record_scope
+from tagger.expr.parse import referenced_names
 from tagger.expr.scope import Name, Scope, Type
 from tagger.features.aggregates import DayAggregate, DaysSince
 from tagger.features.closings import AverageBalance, Balance, ExtremeBalance
@@ -116,7 +117,7 @@ def build_feature(scope: PackScope, name: str, model: Any, ladders: Mapping[str,
     """Compile one feature of a pack and make it known to the pack's scope.
 
     Args:
-        model: one of `schemas.packs.pack.FEATURE_MODELS`.
+        model: one of `schemas.packs.features.FEATURE_MODELS`.
         ladders: shapes of the ladders compiled so far, by rule name.
     """
     feature, types, optional = _BUILDERS[type(model)](scope, f"{scope.pack}.{name}", model, ladders)

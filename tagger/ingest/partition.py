@@ -32,8 +32,6 @@ from schemas.topics import CONTROL_HEADER
 from tagger.ingest.committed import IngestState
 from tagger.settings import DEFAULT_CLOCK_TOPICS, DEFAULT_ZONE
 
-__all__ = ["IngestSettings", "IngestState", "Ingested", "InputRecord", "RawRecord", "Source"]
-
 
 class InputRecord(Protocol):
     """A record as read. aiokafka's `ConsumerRecord` is one; `RawRecord` is for files and tests.

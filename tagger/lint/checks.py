@@ -5,27 +5,21 @@ Each check is a function from a rulebook to findings, in one table. A rulebook w
 
 from collections.abc import Callable, Iterator, Mapping
 
-from schemas.packs.pack import (
-    MONEY_NAMES,
+from schemas.packs.cases import Case, GivenAppEvent, GivenProfile, GivenTransaction
+from schemas.packs.features import (
     ActiveRule,
-    Case,
     Count,
     Derived,
     Distinct,
     FeatureModel,
-    GivenAppEvent,
-    GivenProfile,
-    GivenTransaction,
-    GradedRule,
-    LeveledRule,
     LevelOf,
     ListFeature,
-    Pack,
-    RuleModel,
-    SignalRule,
     Sum,
     Top,
 )
+from schemas.packs.model import MONEY_NAMES
+from schemas.packs.pack import Pack
+from schemas.packs.rules import GradedRule, LeveledRule, RuleModel, SignalRule
 from tagger.expr.compile import compile_expression, reads_of
 from tagger.expr.explain import walk
 from tagger.expr.fields import PROFILE_FIELDS
@@ -35,7 +29,8 @@ from tagger.lint.constant_conditions import constant_parts, placed_expressions
 from tagger.lint.unreachable import unreachable_levels, unreachable_rules
 from tagger.packs.check import rule_expressions
 from tagger.packs.cuts import written_numbers
-from tagger.packs.rulebook import PackError, Rulebook
+from tagger.packs.errors import PackError
+from tagger.packs.rulebook import Rulebook
 
 Findings = Iterator[PackError]
 

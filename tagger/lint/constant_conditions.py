@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from schemas.packs.pack import Derived, Pack, RuleModel, SignalRule
+from schemas.packs.features import Derived
+from schemas.packs.pack import Pack
+from schemas.packs.rules import RuleModel, SignalRule
 from tagger.expr.compile import Expression, compile_expression
 from tagger.expr.fields import record_scope
 from tagger.expr.nodes import Compare, Const, Logic, Node, Not, children

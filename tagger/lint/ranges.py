@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from schemas.packs.pack import (
-    MONEY_NAMES,
+from schemas.packs.features import (
     AverageBalance,
     Count,
     DaysSince,
@@ -18,11 +17,12 @@ from schemas.packs.pack import (
     ListCount,
     ListDistinct,
     Low,
-    Pack,
     Sum,
     Summary,
     Top,
 )
+from schemas.packs.model import MONEY_NAMES
+from schemas.packs.pack import Pack
 from tagger.expr.nodes import Node, Read, Today
 from tagger.expr.scope import Type
 from tagger.features.sliding import MAX_KEPT_EVENTS

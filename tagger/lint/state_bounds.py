@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.packs.pack import (
+from schemas.packs.features import (
     ActiveRule,
     AverageBalance,
     Count,
@@ -18,7 +18,6 @@ from schemas.packs.pack import (
     Distinct,
     FeatureModel,
     High,
-    LeveledRule,
     LevelOf,
     ListCount,
     ListDistinct,
@@ -27,13 +26,12 @@ from schemas.packs.pack import (
     Low,
     Next,
     Recurring,
-    RuleModel,
-    SignalRule,
     Sum,
     Summary,
     Top,
 )
 from schemas.packs.policy import CHANNELS
+from schemas.packs.rules import LeveledRule, RuleModel, SignalRule
 from tagger.features.next_date import MAX_KEPT_DATES
 from tagger.features.sliding import MAX_KEPT_EVENTS
 from tagger.features.summary import MAX_RECENT_DAYS

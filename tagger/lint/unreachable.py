@@ -5,12 +5,12 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from schemas.packs.pack import (
+from schemas.packs.pack import Pack
+from schemas.packs.rules import (
     GradedRule,
     LadderRule,
     LeveledRule,
     MatrixRule,
-    Pack,
     RuleModel,
     ScorecardRule,
     SignalRule,
@@ -21,7 +21,8 @@ from tagger.expr.nodes import Node
 from tagger.expr.scope import exact
 from tagger.lint.ranges import range_of
 from tagger.lint.trials import Demand, Trials
-from tagger.packs.rulebook import PackError, Rulebook
+from tagger.packs.errors import PackError
+from tagger.packs.rulebook import Rulebook
 from tagger.packs.yaml_tree import Path
 
 Findings = Iterator[PackError]

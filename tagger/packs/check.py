@@ -6,28 +6,22 @@ Every check yields problems and goes on, so that an analyst mends a pack in one 
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from schemas.packs.pack import (
+from schemas.packs.cases import Case, GivenFeedback
+from schemas.packs.features import (
     ActiveRule,
-    Case,
-    Conversion,
     Derived,
     Distinct,
-    GivenFeedback,
-    LeveledRule,
     LevelOf,
     ListDistinct,
     ListNext,
     ListSum,
     Next,
-    Pack,
-    RecordFilter,
-    RuleModel,
-    ScorecardRule,
-    SignalRule,
     Sum,
     Top,
-    nearest,
 )
+from schemas.packs.model import nearest
+from schemas.packs.pack import Pack
+from schemas.packs.rules import Conversion, LeveledRule, RecordFilter, RuleModel, ScorecardRule, SignalRule
 from tagger.expr.compile import compile_expression
 from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.fields import record_scope

@@ -5,16 +5,16 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
-from schemas.packs.pack import (
+from schemas.packs.model import nearest
+from schemas.packs.pack import Pack
+from schemas.packs.rules import (
     LadderRule,
     LeveledRule,
     MatrixAxis,
     MatrixRule,
-    Pack,
     RuleModel,
     ScorecardRule,
     ScorePart,
-    nearest,
 )
 from tagger.expr.errors import ExpressionError
 from tagger.packs.errors import Problem

@@ -13,8 +13,9 @@ from hashlib import blake2b
 from typing import Any
 
 from schemas.packs.model import PackModel
-from schemas.packs.pack import Pack, RuleModel
+from schemas.packs.pack import Pack
 from schemas.packs.policy import Policy
+from schemas.packs.rules import RuleModel
 from schemas.packs.scalars import Window
 
 _LEFT_OUT = ("title", "source", "cases")

@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from schemas.packs.model import PackModel
-from schemas.packs.pack import GIVEN_MODELS, GivenTick, model_at, nearest
+from schemas.packs.cases import GIVEN_MODELS, GivenTick
+from schemas.packs.model import PackModel, nearest
+from schemas.packs.pack import model_at
 from tagger.expr.errors import ExpressionError
 from tagger.packs.yaml_tree import Path, Place, Tree
 

@@ -7,9 +7,7 @@ level's `.next` that of its ladder's `by`, which may stand in another pack.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from schemas.packs.pack import (
-    MONEY_NAMES,
-    VALUE_NAMES,
+from schemas.packs.features import (
     ActiveRule,
     AverageBalance,
     Count,
@@ -17,25 +15,22 @@ from schemas.packs.pack import (
     Derived,
     Distinct,
     FeatureModel,
-    GradedRule,
     High,
-    LadderRule,
     LevelOf,
     ListCount,
     ListDistinct,
     ListNext,
     ListSum,
     Low,
-    MatrixRule,
     Next,
-    Pack,
     Recurring,
-    RuleModel,
     Sum,
     Summary,
     Top,
-    nearest,
 )
+from schemas.packs.model import MONEY_NAMES, nearest
+from schemas.packs.pack import Pack
+from schemas.packs.rules import VALUE_NAMES, GradedRule, LadderRule, MatrixRule, RuleModel
 from tagger.expr.compile import compile_expression
 from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.fields import FIELDS, LIST_FIELDS, PROFILE_FIELDS

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 
-from schemas.packs.pack import Pack, SettingValue, nearest
+from schemas.packs.model import nearest
+from schemas.packs.pack import Pack, SettingValue
 from tagger.expr.errors import ExpressionError
 from tagger.packs.errors import Problem
 from tagger.packs.yaml_tree import Path

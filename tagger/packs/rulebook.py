@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from schemas.packs.manifest import Manifest
-from schemas.packs.model import PackModel
-from schemas.packs.pack import Pack, RuleModel, nearest
+from schemas.packs.model import PackModel, nearest
+from schemas.packs.pack import Pack
 from schemas.packs.policy import Policy, policy_model_at
+from schemas.packs.rules import RuleModel
 from tagger.expr.errors import ExpressionError
 from tagger.packs.check import check_pack, find_cycles
 from tagger.packs.cuts import resolve_cuts
@@ -23,7 +24,6 @@ from tagger.packs.overrides import override, unknown_packs
 from tagger.packs.wrong_shapes import UNREADABLE, check_wrong_entries, remaining
 from tagger.packs.yaml_tree import Path, Tree, YamlProblem, read_tree
 
-__all__ = ["PackError", "Rulebook", "RulebookError", "read_rulebook"]
 MANIFEST = "rulebook.yaml"
 POLICY = "policy.yaml"
 MAX_FILES = 200

@@ -10,15 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from schemas.packs.pack import (
-    FEATURE_MODELS,
-    LIST_MODELS,
-    OTHERWISE,
-    Case,
-    Expected,
-    Pack,
-    feature_tag,
-)
+from schemas.packs.cases import Case, Expected
+from schemas.packs.features import FEATURE_MODELS, LIST_MODELS, feature_tag
+from schemas.packs.pack import Pack
+from schemas.packs.rules import OTHERWISE
 from schemas.packs.scalars import parse_number
 from tagger.expr.fields import FIELDS, LIST_FIELDS, record_scope
 from tagger.packs.check import (

@@ -17,11 +17,11 @@ from aiokafka import TopicPartition
 from redis import Redis
 
 from schemas.deadletters import decode_dead_letter
+from schemas.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, TAGS
 from streams.child import free_port
 from streams.clients import offset_ranges, partition_counts, read_topic
 from streams.follow import Follower
 from streams.settings import Settings
-from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, TAGS
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(900)]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from schemas.packs.pack import Case, Pack
+from schemas.packs.cases import Case
+from schemas.packs.pack import Pack
 from schemas.packs.scalars import parse_window
 from streams.rulebooks.folder import read_folder
 from tagger.packs.rulebook import read_rulebook

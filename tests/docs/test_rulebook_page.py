@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from schemas.packs.cases import CHANGES
+from schemas.packs.cases import CHANGES, GIVEN_MODELS
 from schemas.packs.features import FEATURE_MODELS, LIST_MODELS
-from schemas.packs.pack import GIVEN_MODELS, Pack
+from schemas.packs.pack import Pack
 from schemas.packs.rules import RULE_MODELS
 from tagger.cases.run import run_cases
 from tagger.expr.functions import FUNCTIONS

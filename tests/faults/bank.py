@@ -14,7 +14,7 @@ from builders import at
 from rulebooks import CHANGED, RICH
 
 from schemas.bankday import BankCalendar
-from streams.topics import APP_EVENTS, PROFILES, TRANSACTIONS
+from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 
 NUMBER_HEADER = "number"
 FED_TOPICS = (TRANSACTIONS, APP_EVENTS, PROFILES)

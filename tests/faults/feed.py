@@ -10,9 +10,8 @@ from itertools import islice
 
 from aiokafka import AIOKafkaProducer
 
+from schemas.topics import CONTROL_HEADER, INPUTS
 from streams.settings import Settings
-from streams.topics import INPUTS
-from tagger.ingest.partition import CONTROL_HEADER
 
 from .bank import Sent
 

@@ -6,8 +6,8 @@ import uuid
 from aiokafka import AIOKafkaProducer
 
 from schemas.journal import Source, Transaction, encode_record, hash_event
+from schemas.topics import APP_EVENTS, JOURNAL, TRANSACTIONS
 from streams.settings import Settings
-from streams.topics import APP_EVENTS, JOURNAL, TRANSACTIONS
 
 from .bank import ghost
 

@@ -9,8 +9,8 @@ from hashlib import blake2b
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.topics import TAGS
 from streams.settings import Settings
-from streams.topics import TAGS
 
 
 @dataclass

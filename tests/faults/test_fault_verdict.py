@@ -22,13 +22,14 @@ from schemas.bankday import BankCalendar
 from schemas.deadletters import DeadLetter
 from schemas.decode import Decoder
 from schemas.journal import Activation, Tick, decode_record, encode_record
+from schemas.topics import CONTROL_HEADER, INPUTS
 from streams import failpoints
 from streams.partitioner import partition_of
 from streams.settings import Settings
-from streams.topics import INPUTS
 from tagger.folding.meta import decode_meta, encode_meta
 from tagger.folding.partition import Partition
-from tagger.ingest.partition import CONTROL_HEADER, IngestState, RawRecord, Source
+from tagger.ingest.committed import IngestState
+from tagger.ingest.partition import RawRecord, Source
 
 SEED, EVENTS, PARTITIONS = 5, 600, 2
 Spoil = Callable[[Left], None]

@@ -25,11 +25,12 @@ from seen import (
 from schemas.bankday import BankCalendar
 from schemas.decode import Decoder
 from schemas.journal import decode_record, encode_record
+from schemas.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS
 from streams.clients import offset_ranges, open_reader, read_topic
 from streams.partitioner import partition_of
-from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS
 from tagger.folding.meta import META_KEY
-from tagger.ingest.partition import IngestState, RawRecord, Source
+from tagger.ingest.committed import IngestState
+from tagger.ingest.partition import RawRecord, Source
 
 from .bank import NUMBER_HEADER, Sent
 from .tag_watch import Heard

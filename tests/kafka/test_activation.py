@@ -11,7 +11,8 @@ from streams.clients import MissingTopicError, open_producer, read_topic
 from streams.rulebooks.activation import RulesError, activate, activation_id, bootstrap, pause, publish, published
 from streams.settings import Settings
 from streams.topics import create
-from tagger.packs.rulebook import RulebookError, read_rulebook
+from tagger.packs.errors import RulebookError
+from tagger.packs.rulebook import read_rulebook
 
 pytestmark = pytest.mark.kafka
 

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from task_deployment import TaskDeployment
 
 from schemas.deadletters import DeadLetter, decode_dead_letter
+from schemas.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, TRANSACTIONS
 from streams.cli.dead_letters import dead_letters
 from streams.clients import read_topic
 from streams.dead_letters import REPLAYED_HEADER, place_of
@@ -23,7 +24,6 @@ from streams.doctor.examine import examine
 from streams.lanes.unit_of_work import UnitOfWork
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
-from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, TRANSACTIONS
 from tagger.features.balances import balance
 from tagger.folding.meta import META_KEY, decode_meta
 from tagger.state.customer import decode_state

@@ -9,13 +9,14 @@ from counting import expected_tags
 from counting_run import Deployment, numbered, until
 from kafka_broker import KafkaBroker
 
+from schemas.topics import CUSTOMERS, TAGS
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, open_admin, open_producer, read_topic
 from streams.failpoints import FailPointError
 from streams.lanes.stage import PositionError
 from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError, RecordTooLargeError, UnitOfWork
 from streams.stages.restore import HangingTransactionError, restore
-from streams.topics import CUSTOMERS, TAGS, create
+from streams.topics import create
 
 pytestmark = pytest.mark.kafka
 

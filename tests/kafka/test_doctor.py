@@ -16,6 +16,7 @@ from kafka_broker import KafkaBroker
 from pipeline import Pipeline
 from task_deployment import TaskDeployment
 
+from schemas.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS, TRANSACTIONS
 from streams.child import free_port
 from streams.cli.doctor import doctor
 from streams.clients import committed_offsets, open_producer, read_topic
@@ -31,9 +32,9 @@ from streams.sources.record import SourceRecord
 from streams.sources.simulate import Plan, simulate
 from streams.stages import decide
 from streams.stages.redis_view import customer_key, rule_key
-from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, TAGS, TRANSACTIONS, create
+from streams.topics import create
 from tagger.folding.meta import META_KEY, decode_meta, encode_meta
-from tagger.ingest.partition import IngestState
+from tagger.ingest.committed import IngestState
 from tagger.state.customer import decode_state, encode_state
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]

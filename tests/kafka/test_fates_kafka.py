@@ -18,7 +18,7 @@ from streams.stages.decide import Decide
 from streams.stages.ingest import Ingest
 from streams.topics import create
 from tagger.folding.meta import META_KEY, decode_meta
-from tagger.ingest.partition import IngestState
+from tagger.ingest.committed import IngestState
 
 pytestmark = pytest.mark.kafka
 

@@ -23,9 +23,8 @@ from seen import check_equals_a_plain_fold, check_every_offset_has_one_fate, loo
 
 from schemas.deadletters import REASONS, DeadLetter
 from schemas.events import INPUTS as MODELS
-from schemas.topics import CONTROL_HEADER
+from schemas.topics import APP_EVENTS, CONTROL_HEADER, CUSTOMERS, PROFILES, TRANSACTIONS
 from streams.clients import read_topic
-from streams.topics import APP_EVENTS, CUSTOMERS, PROFILES, TRANSACTIONS
 from tagger.folding.meta import META_KEY, decode_meta
 
 pytestmark = pytest.mark.kafka

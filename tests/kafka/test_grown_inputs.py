@@ -11,8 +11,8 @@ from kafka_broker import KafkaBroker
 from pipeline import COMMAND, Pipeline, Worker
 
 from schemas.journal import Transaction, decode_record
+from schemas.topics import JOURNAL, TRANSACTIONS
 from streams.clients import open_admin, open_producer, read_topic
-from streams.topics import JOURNAL, TRANSACTIONS
 
 pytestmark = pytest.mark.kafka
 

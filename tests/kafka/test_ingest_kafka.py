@@ -20,7 +20,7 @@ from streams.partitioner import name_of, partition_of
 from streams.settings import Settings
 from streams.stages.ingest import MAX_PAUSE_SECONDS, Ingest, IngestTask
 from streams.topics import create
-from tagger.ingest.partition import IngestState
+from tagger.ingest.committed import IngestState
 
 pytestmark = pytest.mark.kafka
 

@@ -19,13 +19,13 @@ from pipeline import Pipeline, Worker
 from redis_server import RedisServer
 from task_deployment import TaskDeployment
 
+from schemas.topics import CUSTOMERS, TAGS, TRANSACTIONS
 from streams.clients import read_topic
 from streams.doctor.examine import examine
 from streams.lanes.unit_of_work import Transaction
 from streams.publish import publish
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
-from streams.topics import CUSTOMERS, TAGS, TRANSACTIONS
 from tagger.folding.meta import META_KEY
 
 pytestmark = [pytest.mark.kafka, pytest.mark.redis]

@@ -17,12 +17,12 @@ from pipeline import READS, Pipeline, Worker, data
 from seen import Seen, check_equals_a_plain_fold, check_every_offset_has_one_fate, look
 
 from schemas.journal import Source, Tick, Transaction, decode_record, encode_record, hash_event
+from schemas.topics import JOURNAL, TRANSACTIONS
 from streams.clients import open_producer, read_topic
 from streams.lanes.unit_of_work import transactional_id
 from streams.publish import publish
 from streams.sources.berka import read_berka
 from streams.sources.record import SourceRecord
-from streams.topics import JOURNAL, TRANSACTIONS
 
 pytestmark = pytest.mark.kafka
 

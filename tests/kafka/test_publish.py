@@ -10,6 +10,7 @@ from aiokafka.partitioner import murmur2
 from click.testing import CliRunner
 from kafka_broker import KafkaBroker
 
+from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 from streams.child import free_port
 from streams.cli.replay import replay
 from streams.cli.simulate import simulate
@@ -19,7 +20,7 @@ from streams.settings import Settings
 from streams.sources.record import SourceRecord
 from streams.sources.simulate import Plan
 from streams.sources.simulate import simulate as make_up
-from streams.topics import APP_EVENTS, PROFILES, TRANSACTIONS, create
+from streams.topics import create
 
 pytestmark = pytest.mark.kafka
 PARTITIONS = 3

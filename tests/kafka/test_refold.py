@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from kafka_broker import KafkaBroker
 
 from schemas.journal import ControlRecord, JournalRecord, encode_record
+from schemas.topics import APP_EVENTS, JOURNAL, TRANSACTIONS
 from streams.cli.backtest import backtest
 from streams.clients import open_producer
 from streams.history import Refused, read_journal
@@ -22,7 +23,7 @@ from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.simulate import Plan
 from streams.sources.simulate import simulate as make_up
-from streams.topics import APP_EVENTS, JOURNAL, TRANSACTIONS, create
+from streams.topics import create
 from tagger.folding.partition import Partition
 from tagger.folding.plain_fold import fold
 from tagger.packs.rulebook import read_rulebook

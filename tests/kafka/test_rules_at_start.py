@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from kafka_broker import KafkaBroker
 
+from streams.exits import BAD_CONFIGURATION
 from streams.settings import Settings
 from streams.topics import create
-from streams.worker import BAD_CONFIGURATION, run_worker
+from streams.worker import run_worker
 
 pytestmark = pytest.mark.kafka
 

@@ -20,7 +20,8 @@ from schemas.journal import Activation, CustomerEvent, decode_record, encode_rec
 from schemas.topics import CONTROL_HEADER
 from tagger.compiler.program import Program
 from tagger.folding.partition import Partition
-from tagger.ingest.partition import Ingested, IngestSettings, IngestState, RawRecord, Source
+from tagger.ingest.committed import IngestState
+from tagger.ingest.partition import Ingested, IngestSettings, RawRecord, Source
 from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
 from tagger.view import project_customer

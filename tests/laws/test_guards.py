@@ -2,8 +2,8 @@
 
 import pytest
 from builders import program_of
-from reference.compare import core_of
-from reference.made_up import RandomChoice, Scenario, made_up
+from reference.compare import Scenario, core_of
+from reference.made_up import RandomChoice, made_up
 
 from tagger.codegen import guards
 from tagger.compiler import reach

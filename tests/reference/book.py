@@ -14,7 +14,8 @@ from reference.money import MEASURES
 from reference.sight import PROFILE_NAMES
 from reference.verbs import PARTS
 from schemas.packs import features
-from schemas.packs.pack import LadderRule, MatrixRule, Pack, RuleModel
+from schemas.packs.pack import Pack
+from schemas.packs.rules import LadderRule, MatrixRule, RuleModel
 
 _STATELESS = (
     features.AverageBalance, features.Low, features.High, features.ListFeature, features.LevelOf,

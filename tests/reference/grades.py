@@ -6,7 +6,7 @@ from typing import Any
 from reference.life import HOLD, Evaluation, score_parts
 from reference.scene import Episode
 from schemas.journal import Approval
-from schemas.packs.pack import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
+from schemas.packs.rules import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
 
 
 def evaluate(evaluation: Evaluation) -> None:

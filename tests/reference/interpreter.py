@@ -16,7 +16,7 @@ from reference.verbs import enters, month_start
 from schemas.bankday import BankCalendar
 from schemas.journal import Activation, AppEvent, JournalRecord, Tick, Transaction
 from schemas.packs import features
-from schemas.packs.pack import GradedRule, LeveledRule, SignalRule
+from schemas.packs.rules import GradedRule, LeveledRule, SignalRule
 
 REMEMBERED_EVENTS = 64
 REMEMBERED_DAYS = 7

@@ -14,7 +14,7 @@ from reference.printing import money_text, number_text, printed
 from reference.scene import Episode, Life, Scene, Watch
 from reference.sight import Sight
 from schemas.journal import Feedback, Transaction
-from schemas.packs.pack import RuleModel, ScorecardRule, SignalRule
+from schemas.packs.rules import RuleModel, ScorecardRule, SignalRule
 
 HOLD = "hold"
 """A condition that is unknown only because a feature is warming: it neither opens nor ends anything."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from reference.compare import Scenario
 from reference.histories import made_up_journal
-from tagger.packs.rulebook import RulebookError
+from tagger.packs.errors import RulebookError
 
 T = TypeVar("T")
 Pack = dict[str, Any]

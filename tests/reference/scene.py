@@ -13,7 +13,7 @@ from reference.sight import Known, Sight
 from reference.verbs import VERBS, full_on
 from schemas.bankday import BankCalendar
 from schemas.packs import features
-from schemas.packs.pack import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
+from schemas.packs.rules import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
 
 Tag = dict[str, Any]
 

@@ -2,7 +2,7 @@
 
 from reference.life import HOLD, Evaluation
 from reference.scene import Watch
-from schemas.packs.pack import SignalRule
+from schemas.packs.rules import SignalRule
 
 MOST_WATCHES = 8
 

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from schemas.bankday import BankCalendar
-from schemas.packs.pack import GradedRule, ScorecardRule
+from schemas.packs.rules import GradedRule, ScorecardRule
 from tagger.cases.run import CaseResult, run_case, run_cases
 from tagger.compiler.program import Program
 from tagger.lint.checks import lint
-from tagger.packs.rulebook import Rulebook, RulebookError, read_rulebook
+from tagger.packs.errors import RulebookError
+from tagger.packs.rulebook import Rulebook, read_rulebook
 from tagger.settings import CoreSettings
 from tagger.view import SEGMENT_RULE
 

@@ -8,7 +8,7 @@ import msgspec
 from builders import at
 
 from schemas.bankday import BankCalendar
-from streams.topics import APP_EVENTS, PROFILES, TRANSACTIONS
+from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 
 from .plan import Plan
 

@@ -17,7 +17,7 @@ from aiokafka.errors import (
     UnknownMemberIdError,
 )
 
-from streams.lanes.lane import Fetch
+from streams.lanes.intake import Fetch
 from streams.lanes.ownership import Claim, Ownership
 
 from .groups import Group

@@ -11,13 +11,14 @@ from schemas.bankday import BankCalendar
 from schemas.deadletters import DeadLetter, decode_dead_letter
 from schemas.decode import Decoder
 from schemas.journal import Activation, Tick, decode_record, encode_record
-from streams.lanes.app import group_of
+from schemas.topics import CONTROL_HEADER, CUSTOMERS, DEAD_LETTERS, JOURNAL, TAGS
+from streams.lanes.stage import group_of
 from streams.partitioner import partition_of
 from streams.stages.redis_view import META_KEY as VIEW_META_KEY
 from streams.stages.redis_view import _opened, _tag_text, customer_key, rule_key
-from streams.topics import CUSTOMERS, DEAD_LETTERS, JOURNAL, TAGS
 from tagger.folding.meta import META_KEY
-from tagger.ingest.partition import CONTROL_HEADER, IngestState, Source
+from tagger.ingest.committed import IngestState
+from tagger.ingest.partition import Source
 from tagger.view import project_customer
 
 from .bank import COUNTS

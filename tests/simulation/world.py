@@ -14,14 +14,14 @@ from unittest import mock
 from aiokafka import TopicPartition
 from rulebooks import CHANGED, RICH
 
+from schemas.topics import CONTROL_HEADER, CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, RULEBOOKS, TAGS
 from streams import clients, failpoints
 from streams.failpoints import FailPointError
 from streams.lanes import lane, ownership
 from streams.lanes import unit_of_work as unit
-from streams.lanes.app import group_of
 from streams.lanes.fetch import InputLostError
 from streams.lanes.ownership import Ownership
-from streams.lanes.stage import StageName
+from streams.lanes.stage import StageName, group_of
 from streams.rulebooks import activation
 from streams.settings import Settings
 from streams.stages import decide, project, restore
@@ -29,11 +29,9 @@ from streams.stages.decide import Decide
 from streams.stages.ingest import Ingest
 from streams.stages.project import Project
 from streams.stages.redis_view import META_KEY as VIEW_META_KEY
-from streams.topics import CUSTOMERS, DEAD_LETTERS, INPUTS, JOURNAL, RULEBOOKS, TAGS
 from tagger.compiler.program import Program
 from tagger.folding.meta import META_KEY, decode_meta
 from tagger.folding.partition import Partition
-from tagger.ingest.partition import CONTROL_HEADER
 
 from .bank import COUNTS, SPAN_MS, START_MS, records
 from .broker import Batch, Broker

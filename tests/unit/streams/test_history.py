@@ -10,13 +10,13 @@ from click.testing import CliRunner, Result
 
 from schemas.bankday import BankCalendar
 from schemas.journal import Tick, Transaction, decode_record, encode_record
+from schemas.topics import APP_EVENTS, TRANSACTIONS
 from streams.cli.backtest import backtest
 from streams.cli.features import features
 from streams.history import Refused, parse_time, read_journal, until
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.record import SourceError, SourceRecord
-from streams.topics import APP_EVENTS, TRANSACTIONS
 
 SETTINGS = Settings()
 NOW_MS = 1_800_000_000_000

@@ -1,7 +1,8 @@
 """What the topics must be, before any broker is asked."""
 
+from schemas.topics import CUSTOMERS, INPUTS, RULEBOOKS
 from streams.settings import Settings
-from streams.topics import CO_PARTITIONED, CUSTOMERS, INPUTS, RULEBOOKS, topic_specs
+from streams.topics import CO_PARTITIONED, topic_specs
 
 
 def test_every_topic_of_the_contract_is_there_with_its_cleanup() -> None:

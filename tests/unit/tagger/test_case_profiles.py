@@ -6,7 +6,8 @@ from schemas import events
 from schemas.packs.model import PackModel
 from schemas.packs.profile import CardText, ConsentText, HoldingText, ProfileText
 from tagger.cases.run import run_cases
-from tagger.packs.rulebook import RulebookError, read_rulebook
+from tagger.packs.errors import RulebookError
+from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
 
 PACK = """\

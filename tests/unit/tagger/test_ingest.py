@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 from schemas.bankday import epoch_ms
 from schemas.decode import Decoder
 from schemas.journal import Tick
-from tagger.ingest.committed import MAX_METADATA_BYTES
-from tagger.ingest.partition import (
-    Ingested,
-    IngestSettings,
-    IngestState,
-    RawRecord,
-    Source,
-)
+from tagger.ingest.committed import MAX_METADATA_BYTES, IngestState
+from tagger.ingest.partition import Ingested, IngestSettings, RawRecord, Source
 
 DECODER = Decoder({"USD": Decimal("7.1")})
 MINUTE, DAY = 60_000, 86_400_000

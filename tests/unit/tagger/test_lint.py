@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.packs.pack import FEATURE_MODELS, LIST_MODELS
+from schemas.packs.features import FEATURE_MODELS, LIST_MODELS
 from tagger.lint.checks import lint
 from tagger.lint.state_bounds import FEATURE_BYTES, state_bounds
 from tagger.packs.rulebook import read_rulebook

@@ -4,10 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from schemas.packs.pack import LadderRule, SignalRule, Top
+from schemas.packs.features import Top
+from schemas.packs.rules import LadderRule, SignalRule
 from tagger.cases.run import run_cases
 from tagger.expr.scope import Type
-from tagger.packs.rulebook import PackError, RulebookError, read_rulebook
+from tagger.packs.errors import PackError, RulebookError
+from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
 
 PACK = """\

@@ -4,7 +4,8 @@ import pytest
 
 from tagger.lint.checks import lint
 from tagger.lint.state_bounds import state_bounds
-from tagger.packs.rulebook import RulebookError, read_rulebook
+from tagger.packs.errors import RulebookError
+from tagger.packs.rulebook import read_rulebook
 
 GRID = "rows: {by: assets, cuts: [1, 2]}, columns: {by: assets, cuts: [5]}"
 

@@ -9,9 +9,10 @@ import pytest
 
 from schemas.bankday import BankCalendar, epoch_ms
 from schemas.journal import Source, Transaction
-from tagger.expr.compile import compile_expression, referenced_names
+from tagger.expr.compile import compile_expression
 from tagger.expr.explain import explain, walk
 from tagger.expr.fields import RecordCalendar, record_scope
+from tagger.expr.parse import referenced_names
 from tagger.expr.scope import Name, Scope, Type
 
 TODAY = 739_677  # 2026-03-02, a Monday

@@ -8,9 +8,10 @@ from fractions import Fraction
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tagger.expr.compile import compile_expression, referenced_names
+from tagger.expr.compile import compile_expression
 from tagger.expr.errors import ExpressionError
 from tagger.expr.explain import walk
+from tagger.expr.parse import referenced_names
 from tagger.expr.scope import Name, Scope, Type
 
 KINDS = {

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tagger.packs.rulebook import RulebookError, read_rulebook
+from tagger.packs.errors import RulebookError
+from tagger.packs.rulebook import read_rulebook
 
 PACK = "pack: p\nrules:\n  r: {when: assets > 1, offer: {family: wealth-rate-coupon}}\n"
 
