@@ -24,7 +24,7 @@ from streams.settings import Settings
 from streams.sources.formats import OpenSource
 from streams.sources.record import SourceError, SourceRecord
 from tagger.ingest.committed import IngestState
-from tagger.ingest.partition import Ingested, RawRecord, Source
+from tagger.ingest.partition import Ingested, InputPartition, RawRecord
 
 # How far a source's time moves before it is told again.
 _TICK_MS = 60_000
@@ -69,7 +69,7 @@ def read_journal(source: OpenSource, settings: Settings, now_ms: int, refused: R
 
 
 class _Reading:
-    """Sources under way, one a topic."""
+    """Input partitions under way, one a topic."""
 
     def __init__(self, settings: Settings, now_ms: int, refused: Refused) -> None:
         # Time follows the events of a file, whatever moves it live.
@@ -77,7 +77,7 @@ class _Reading:
         self._decoder = Decoder(settings.rates)
         self._now_ms = now_ms
         self._refused = refused
-        self._sources: dict[str, Source] = {}
+        self._inputs: dict[str, InputPartition] = {}
         self._states: dict[str, IngestState] = {}
         self._told_ms: dict[str, int] = {}
 
@@ -89,12 +89,12 @@ class _Reading:
         return self._pass_on(record.topic, self._read(record.topic, raw))
 
     def _read(self, topic: str, record: RawRecord) -> Ingested:
-        if topic not in self._sources:
+        if topic not in self._inputs:
             if topic not in INPUTS:
                 raise SourceError(f"expected one of the input topics {', '.join(INPUTS)}, got {topic!r}")
-            self._sources[topic] = Source(topic, 0, 1, self._decoder, self._settings)
+            self._inputs[topic] = InputPartition(topic, 0, 1, self._decoder, self._settings)
             self._states[topic] = IngestState()
-        self._states[topic], ingested = self._sources[topic].read(self._states[topic], [record], self._now_ms)
+        self._states[topic], ingested = self._inputs[topic].read(self._states[topic], [record], self._now_ms)
         return ingested
 
     def _pass_on(self, topic: str, ingested: Ingested) -> Iterator[JournalRecord]:
@@ -102,7 +102,7 @@ class _Reading:
             self._refused.reasons[dead_letter.reason] += 1
             self._refused.keep(dead_letter)
         yield from ingested.events
-        tick = self._sources[topic].make_tick(self._states[topic])
+        tick = self._inputs[topic].make_tick(self._states[topic])
         if tick is not None and (ingested.has_control or self._is_due(tick)):
             if tick.time_ms is not None:
                 self._told_ms[topic] = tick.time_ms

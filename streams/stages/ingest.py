@@ -33,7 +33,7 @@ from streams.partitioner import name_of, partition_of
 from streams.settings import Settings
 from streams.stages.ticks import Ticks
 from tagger.ingest.committed import IngestState
-from tagger.ingest.partition import Ingested, Source
+from tagger.ingest.partition import Ingested, InputPartition
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ class IngestTask:
         self._dead_letters = settings.topic(DEAD_LETTERS)
         self._unit = UnitOfWork(settings, transactional_id(settings.app, "ingest", tp.topic, tp.partition))
         self._counts: dict[str, int] = {}
-        self._source: Source | None = None
+        self._input: InputPartition | None = None
         self._ticks: Ticks | None = None
         self._state = IngestState()
 
@@ -94,7 +94,7 @@ class IngestTask:
         self._counts = await partition_counts(settings, [tp.topic, self._journal, self._dead_letters])
         clock = asyncio.get_running_loop().time
         self._ticks = Ticks(settings.tick_seconds, self._journal, self._counts[self._journal], clock)
-        source = self._source = Source(
+        partition = self._input = InputPartition(
             tp.topic.removeprefix(settings.topic_prefix),
             tp.partition,
             self._counts[tp.topic],
@@ -104,14 +104,14 @@ class IngestTask:
         committed = (await committed_offsets(settings, self._group, [tp])).get(tp)
         start, end = (await offset_ranges(settings, [tp]))[tp]
         if committed is None:
-            self._state = source.start_at(IngestState(), start)
+            self._state = partition.start_at(IngestState(), start)
         else:
             if not start <= committed.offset <= end:
                 raise PositionError(
                     f"expected to go on at offset {committed.offset} of {name_of(tp)}, found {start} to {end} "
                     f"there: what lies between was deleted unread. Move the offset of group {self._group} to go on"
                 )
-            self._state = source.start_at(IngestState.from_metadata(committed.metadata), committed.offset)
+            self._state = partition.start_at(IngestState.from_metadata(committed.metadata), committed.offset)
             if self._state.next_offset != committed.offset:
                 raise PositionError(
                     f"expected the metadata of {name_of(tp)} to state its offset {committed.offset}, found "
@@ -124,21 +124,21 @@ class IngestTask:
     async def process(self, records: Sequence[ConsumerRecord]) -> None:
         """Ingest one fetch."""
         assert isinstance(records, Fetch)
-        source = self._ready()
+        partition = self._ready()
         await self._let_others_catch_up()
         if failpoints.armed:
             await failpoints.reach("ingest.before-decode")
-        state, ingested = source.read(self._state, records, self._now_ms())
+        state, ingested = partition.read(self._state, records, self._now_ms())
         if failpoints.armed:
             await failpoints.reach("ingest.after-decode")
-        await self._commit(source.skip_to(state, records.end), ingested)
+        await self._commit(partition.skip_to(state, records.end), ingested)
 
     async def idle(self, caught_up: bool) -> None:
         """Tell the time when it moved."""
-        source = self._ready()
-        state = source.catch_up(self._state, self._now_ms()) if caught_up else self._state
+        partition = self._ready()
+        state = partition.catch_up(self._state, self._now_ms()) if caught_up else self._state
         assert self._ticks is not None
-        if self._ticks.is_due(source.make_tick(state)):
+        if self._ticks.is_due(partition.make_tick(state)):
             if failpoints.armed:
                 await failpoints.reach("ingest.before-tick")
             await self._commit(state, Ingested([], [], False))
@@ -147,10 +147,10 @@ class IngestTask:
         await self._unit.close()
 
     async def _commit(self, state: IngestState, ingested: Ingested) -> None:
-        source, ticks, offset = self._ready(), self._ticks, state.next_offset
+        partition, ticks, offset = self._ready(), self._ticks, state.next_offset
         assert ticks is not None
         assert offset is not None
-        tick = source.make_tick(state)
+        tick = partition.make_tick(state)
         is_due = ticks.is_due(tick)
         async with self._unit.begin() as transaction:
             self._append(transaction, ingested)
@@ -206,9 +206,9 @@ class IngestTask:
         slowest = min(times, key=lambda tp: (times[tp], tp))
         return mine - times[slowest], name_of(slowest)
 
-    def _ready(self) -> Source:
-        assert self._source is not None, "take_over() comes first"
-        return self._source
+    def _ready(self) -> InputPartition:
+        assert self._input is not None, "take_over() comes first"
+        return self._input
 
     def _now_ms(self) -> int:
         return int(self._now() * 1000)

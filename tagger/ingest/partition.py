@@ -1,9 +1,9 @@
 """One input partition's ingest: records in, journal events, dead letters and the source's time out.
 
 Pure, and shared by the worker, which commits what comes out in one transaction, and by whoever reads a file.
-A `Source` holds what never changes; an `IngestState` holds what a transaction commits, small enough for the
-metadata string of a committed offset. `Source.read` takes a state and gives the next, so a batch that fails
-is dropped with nothing to undo.
+An `InputPartition` holds what never changes; an `IngestState` holds what a transaction commits, small enough for
+the metadata string of a committed offset. `InputPartition.read` takes a state and gives the next, so a batch that
+fails is dropped with nothing to undo.
 
 The source's time W (design.md §4, "The clock") never falls:
 
@@ -98,7 +98,7 @@ class Ingested:
 
 
 class _Run:
-    """The changing side of one `Source.read`: working copy of the state, and what came so far."""
+    """The changing side of one `InputPartition.read`: working copy of the state, and what came so far."""
 
     __slots__ = (
         "began",
@@ -122,8 +122,8 @@ class _Run:
         self.has_control = False
 
 
-class Source:
-    """One input partition.
+class InputPartition:
+    """One input partition: a source of the clock, where its topic is among the clock's.
 
     Args:
         topic: the input topic, without a deployment's prefix.

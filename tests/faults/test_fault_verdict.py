@@ -29,7 +29,7 @@ from streams.settings import Settings
 from tagger.folding.meta import decode_meta, encode_meta
 from tagger.folding.partition import Partition
 from tagger.ingest.committed import IngestState
-from tagger.ingest.partition import RawRecord, Source
+from tagger.ingest.partition import InputPartition, RawRecord
 
 SEED, EVENTS, PARTITIONS = 5, 600, 2
 Spoil = Callable[[Left], None]
@@ -63,7 +63,7 @@ def _ingested(
     }
     letters: list[DeadLetter] = []
     for (topic, number), records in inputs.items():
-        source = Source(topic, number, PARTITIONS, Decoder({}), settings.ingest())
+        source = InputPartition(topic, number, PARTITIONS, Decoder({}), settings.ingest())
         state, out = source.read(source.start_at(IngestState(), 0), records, int(time.time() * 1000))
         letters += out.dead_letters
         for event in out.events:

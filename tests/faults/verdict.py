@@ -1,8 +1,8 @@
 """What must hold when everything came to rest, whatever was killed on the way.
 
 Each check is a function that yields problems, over what readers of the topics and of Redis see. The oracles are
-the stages' pure parts, driven in one thread: `tagger.ingest.partition.Source` over each input partition, and a
-plain fold over each journal partition.
+the stages' pure parts, driven in one thread: `tagger.ingest.partition` over each input partition, and a plain fold
+over each journal partition.
 """
 
 import copy
@@ -30,7 +30,7 @@ from streams.clients import offset_ranges, open_reader, read_topic
 from streams.partitioner import partition_of
 from tagger.folding.meta import META_KEY
 from tagger.ingest.committed import IngestState
-from tagger.ingest.partition import RawRecord, Source
+from tagger.ingest.partition import InputPartition, RawRecord
 
 from .bank import NUMBER_HEADER, Sent
 from .tag_watch import Heard
@@ -198,7 +198,7 @@ def ingest_problems(left: Left) -> Iterator[str]:
                 found[record.source.topic, record.source.partition, number].append(value)
     now_ms = int(time.time() * 1000)
     for (topic, partition), records in sorted(left.inputs.items()):
-        source = Source(topic, partition, settings.partitions, Decoder({}), settings.ingest())
+        source = InputPartition(topic, partition, settings.partitions, Decoder({}), settings.ingest())
         _, ingested = source.read(source.start_at(IngestState(), 0), records, now_ms)
         expected: dict[int, list[bytes]] = defaultdict(list)
         for event in ingested.events:

@@ -21,7 +21,7 @@ from schemas.topics import CONTROL_HEADER
 from tagger.compiler.program import Program
 from tagger.folding.partition import Partition
 from tagger.ingest.committed import IngestState
-from tagger.ingest.partition import Ingested, IngestSettings, RawRecord, Source
+from tagger.ingest.partition import Ingested, IngestSettings, InputPartition, RawRecord
 from tagger.packs.rulebook import read_rulebook
 from tagger.settings import CoreSettings
 from tagger.view import project_customer
@@ -163,7 +163,7 @@ def inputs(draw: Any, topic: str) -> list[RawRecord]:
 
 
 def ingest(topic: str, records: list[RawRecord], how: IngestSettings) -> tuple[IngestState, Ingested]:
-    source = Source(topic, 0, 1, DECODER, how)
+    source = InputPartition(topic, 0, 1, DECODER, how)
     return source.read(source.start_at(IngestState(), 0), records, NOW_MS)
 
 
@@ -202,7 +202,7 @@ def pipelines(draw: Any) -> list[Any]:
     how = draw(st.sampled_from([EVENTS, CENTURIES]))
     for topic in sorted(GOOD):
         records = draw(inputs(topic))
-        source = Source(topic, 0, 1, DECODER, how)
+        source = InputPartition(topic, 0, 1, DECODER, how)
         state = source.start_at(IngestState(), 0)
         log: list[Any] = []
         for record in records:

@@ -28,7 +28,7 @@ from tagger.folding.deadlines import DueQueue
 from tagger.folding.fold import Fold
 from tagger.folding.meta import Meta
 from tagger.folding.partition import Partition
-from tagger.ingest.partition import Source
+from tagger.ingest.partition import InputPartition
 
 patch = mock.patch.object
 
@@ -451,7 +451,7 @@ def clock_as_maximum() -> Iterator[None]:
 @contextmanager
 def markers_behind_the_last_record_not_counted() -> Iterator[None]:
     """Ingest counts as control what lies before a record, and commits the offset after the last one."""
-    with patch(Source, "skip_to", lambda _self, state, _offset: state):
+    with patch(InputPartition, "skip_to", lambda _self, state, _offset: state):
         yield
 
 

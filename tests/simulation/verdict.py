@@ -18,7 +18,7 @@ from streams.stages.redis_view import META_KEY as VIEW_META_KEY
 from streams.stages.redis_view import _opened, _tag_text, customer_key, rule_key
 from tagger.folding.meta import META_KEY
 from tagger.ingest.committed import IngestState
-from tagger.ingest.partition import Source
+from tagger.ingest.partition import InputPartition
 from tagger.view import project_customer
 
 from .bank import COUNTS
@@ -121,7 +121,7 @@ def check_equals_a_plain_ingest(world: World, seen: Seen) -> None:
         for letter in seen.dead_letters
     }
     for (topic, partition), given in seen.inputs.items():
-        source = Source(topic, partition, COUNTS[topic], Decoder({}), world.settings.ingest())
+        source = InputPartition(topic, partition, COUNTS[topic], Decoder({}), world.settings.ingest())
         records = world.broker.logs[TopicPartition(topic, partition)].committed()
         state, ingested = source.read(source.start_at(IngestState(), 0), records, world.wall_ms())
         expected: dict[int, list[bytes]] = defaultdict(list)

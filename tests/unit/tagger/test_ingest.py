@@ -14,7 +14,7 @@ from schemas.bankday import epoch_ms
 from schemas.decode import Decoder
 from schemas.journal import Tick
 from tagger.ingest.committed import MAX_METADATA_BYTES, IngestState
-from tagger.ingest.partition import Ingested, IngestSettings, RawRecord, Source
+from tagger.ingest.partition import Ingested, IngestSettings, InputPartition, RawRecord
 
 DECODER = Decoder({"USD": Decimal("7.1")})
 MINUTE, DAY = 60_000, 86_400_000
@@ -24,8 +24,8 @@ WALL = IngestSettings(clock="wall")
 BEGIN, END = (RawRecord(None, headers=(("tagger-control", word),)) for word in (b"begin", b"end"))
 
 
-def source(config: IngestSettings = EVENTS, topic: str = "bank.transactions") -> Source:
-    return Source(topic, partition=2, of=4, decoder=DECODER, settings=config)
+def source(config: IngestSettings = EVENTS, topic: str = "bank.transactions") -> InputPartition:
+    return InputPartition(topic, partition=2, of=4, decoder=DECODER, settings=config)
 
 
 def at_ms(ms: int, **record: Any) -> RawRecord:
@@ -47,7 +47,9 @@ def profile_at(ms: int) -> RawRecord:
     return RawRecord(json.dumps({key: value[key] for key in ("event_id", "customer_id", "occurred_at")}).encode())
 
 
-def read(one: Source, *records: RawRecord, state: IngestState | None = None) -> tuple[IngestState, Ingested]:
+def read(
+    one: InputPartition, *records: RawRecord, state: IngestState | None = None
+) -> tuple[IngestState, Ingested]:
     return one.read(state or IngestState(), records, NOW)
 
 
