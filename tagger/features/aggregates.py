@@ -36,17 +36,8 @@ class DayAggregate(WindowedFeature):
         self.bucket = None if self._is_daily else window.bucket
         self.leaves_after = window.count if self._is_daily else 1
 
-    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self.where is not None and self.where(event) is not True:
-            return False
-        amount = 1 if self.field is None else getattr(event, self.field)
-        if amount is None:
-            return False
-        bucket = day if self.bucket is None else self.bucket(day)
-        return self.add(state, state.aggregates.get(self.key), bucket, amount, moment.today)
-
     def add(self, state: CustomerState, held: Aggregate | None, bucket: int, amount: int, today: int) -> bool:
-        """Add to a bucket of what is held; False for one that is no longer needed."""
+        """Add to a bucket of what is held, in the place of `update`; False for one that is no longer needed."""
         if held is None:
             state.aggregates[self.key] = Aggregate(bucket, bucket, amount, total=amount)
             return True
@@ -103,8 +94,6 @@ class DaysSince(StoredFeature):
     """`days_since: SOURCE`: bank days since the last match, unknown when there was none."""
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self.where is not None and self.where(event) is not True:
-            return False
         slot = state.features.get(self.key)
         if slot is None:
             state.features[self.key] = [day]

@@ -1,7 +1,6 @@
 """What features share that are worked out when read, and keep no state of their own."""
 
 from schemas.bankday import BankCalendar
-from schemas.journal import CustomerEvent
 from tagger.features.contract import Moment
 from tagger.state.customer import CustomerState
 
@@ -12,9 +11,6 @@ class Computed:
     source: str | None = None
     parts: tuple[str, ...] = ()
     key = 0
-
-    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        return False
 
     def next_change(self, state: CustomerState, evaluated_day: int, horizon_ms: int) -> int | None:
         return None

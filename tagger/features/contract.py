@@ -1,15 +1,11 @@
 """What a compiled feature offers, whatever its verb."""
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
 
 from schemas.bankday import BankCalendar
-from schemas.journal import CustomerEvent
 from tagger.state.customer import CustomerState
-
-Where = Callable[[Any], Any]
 
 Environment = list[Any]
 """What expressions read: today, what a watch has retained, then the value of each feature read."""
@@ -50,9 +46,6 @@ class Feature(Protocol):
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of its parts (`value`, `count`), empty for a plain value."""
-
-    def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        """Fold an event of `day` into the feature's state; True when its value may have changed."""
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         """The value, a tuple where it has parts; None is unknown."""

@@ -20,8 +20,6 @@ class Distinct(WindowedFeature):
         self._field, self._at_most = field, at_most
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self.where is not None and self.where(event) is not True:
-            return False
         seen = getattr(event, self._field)
         first = self.window.span(moment.today)[0]
         if seen is None or day < first:

@@ -1,6 +1,6 @@
 """`where` over records, compiled: a test to call, and what generated code writes in place instead."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import FunctionType
@@ -11,7 +11,6 @@ from tagger.expr.compile import Emitter, compile_expression
 from tagger.expr.fields import RecordCalendar, record_scope
 from tagger.expr.nodes import Node, Read
 from tagger.expr.scope import Type
-from tagger.features.contract import Where
 from tagger.features.definition import canonical
 
 
@@ -24,7 +23,7 @@ class RecordFilter:
         meaning: canonical text.
     """
 
-    matches: Where
+    matches: Callable[[Any], Any]
     meaning: str
     calendar: RecordCalendar = field(repr=False)
     tree: Node = field(repr=False)

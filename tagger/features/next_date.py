@@ -22,8 +22,6 @@ class NextDate(StoredFeature):
         self._field = field
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self.where is not None and self.where(event) is not True:
-            return False
         date = getattr(event, self._field)
         if date is None or date < moment.today:
             return False

@@ -33,8 +33,6 @@ class Recurring(StoredFeature):
         self._every, self._slack_days, self._times = every, slack_days, times
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self.where is not None and self.where(event) is not True:
-            return False
         start = period_start(self._every, day)
         oldest = self._before(period_start(self._every, moment.today), self._times)
         if start < oldest:

@@ -24,8 +24,6 @@ class SlidingAggregate(StoredFeature):
         self._field, self._length_ms = field, length_ms
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self.where is not None and self.where(event) is not True:
-            return False
         amount = 1 if self._field is None else getattr(event, self._field)
         if amount is None or event.occurred_ms <= moment.now_ms - self._length_ms:
             return False

@@ -39,11 +39,10 @@ class StoredFeature:
         self.meaning = stored.definition
         self.source: str | None = stored.source
         self.filter = stored.where
-        self.where = None if stored.where is None else stored.where.matches
         self._calendar = stored.calendar
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        """As `Feature.update`."""
+        """Fold an event of `day` that the filter matches into the state; True when the value may have changed."""
         raise NotImplementedError
 
     def window_ms(self, moment: Moment, calendar: BankCalendar) -> tuple[int, int] | None:

@@ -28,8 +28,6 @@ class Summary(StoredFeature):
     parts = ("count", "days", "mean", "x", "t_x", "T", "m")
 
     def update(self, state: CustomerState, event: CustomerEvent, day: int, moment: Moment) -> bool:
-        if self.where is not None and self.where(event) is not True:
-            return False
         assert isinstance(event, Transaction)
         amount_fen = event.amount_fen
         slot = state.features.get(self.key)
