@@ -18,7 +18,7 @@ from schemas.packs.json_schema import (
     policy_schema,
 )
 
-RULES = sorted(Path(__file__).parents[3].glob("rules/*.yaml"))
+RULES = sorted(Path(__file__).parents[4].glob("rules/*.yaml"))
 VALIDATOR = Draft202012Validator(pack_schema())
 
 

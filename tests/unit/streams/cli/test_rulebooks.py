@@ -17,7 +17,7 @@ from tagger.codegen.guards import compile_look
 from tagger.compiler.program import Program
 from tagger.packs.rulebook import read_rulebook
 
-RULES = Path(__file__).parents[3] / "rules"
+RULES = Path(__file__).parents[4] / "rules"
 
 PACK = """\
 pack: p
