@@ -154,7 +154,8 @@ class RedisView:
     async def _load(self) -> None:
         """Give Redis the scripts. redis-py's own `Script` would ask for them again before each pipeline."""
         texts = {
-            name: files("streams").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8") for name in _SCRIPTS
+            name: files("streams.stages").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+            for name in _SCRIPTS
         }
         self._digests = {name: _text(await self._client.script_load(text)) for name, text in texts.items()}
 

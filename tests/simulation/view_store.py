@@ -144,7 +144,7 @@ def _guarded_write(data: dict[str, Any], keys: list[str], argv: list[str]) -> li
 
 
 def _text(name: str) -> str:
-    return files("streams").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    return files("streams.stages").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
 
 
 _SCRIPTS: dict[str, Callable[..., Any]] = {
