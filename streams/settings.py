@@ -52,7 +52,9 @@ class Settings(BaseSettings):
         _CORE.allowed_lateness_days, ge=0, description="Bank days an event may lie behind the clock."
     )
     max_future_seconds: int = Field(
-        _INGEST.max_future_ms // 1000, ge=0, description="`clock: wall`: how far ahead of now an event may lie."
+        _INGEST.max_future_ms // 1000,
+        ge=0,
+        description="How far ahead of now an event may lie; with `clock: events`, the first of a clock source.",
     )
     max_jump_seconds: int = Field(
         _INGEST.max_jump_ms // 1000,

@@ -27,7 +27,9 @@ _SETTINGS_HEAD = """# Settings
 Generated from `streams/settings.py` by `make docs`.
 
 A setting is taken from the first of these that has it: a command-line option, its environment variable, the TOML
-file given by `--config` (keys are the names below), its default. Lists and tables are given as JSON in variables.
+file given by `--config` or `TAGGER_CONFIG` (keys are the names below), its default. Lists and tables are given as
+JSON in variables. Two more variables make a worker crash on purpose, for tests: `TAGGER_FAILPOINTS` and
+`TAGGER_FAILPOINTS_HITS` (`streams/failpoints.py`).
 
 | setting | variable | values | default | what it is |
 |---|---|---|---|---|

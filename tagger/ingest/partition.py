@@ -68,7 +68,7 @@ class IngestSettings:
     Attributes:
         clock: what moves time (design.md §4).
         clock_topics: the topics whose partitions have a W.
-        max_future_ms: how far beyond now an event may lie.
+        max_future_ms: how far beyond now an event may lie; with `clock: events`, the first of a source with a W.
         max_jump_ms: `clock: events`: how far beyond W an event may lie.
         push_recorded: let tags of recorded or made-up events be pushed.
         zone: IANA name of the bank's zone, for the `at` of dead letters.
