@@ -228,16 +228,16 @@ class _Replaying:
     async def send(self) -> Iterable[Outcome]:
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if waiting and not self._dry_run:
-            async with self._unit.begin() as batch:
+            async with self._unit.begin() as transaction:
                 for letter, value, origin in waiting:
-                    batch.append(
+                    transaction.append(
                         self._settings.topic(letter.source.topic),
                         letter.source.partition,
                         _key(letter, value),
                         value,
                         headers=[(REPLAYED_HEADER, origin.encode())],
                     )
-                await batch.commit()
+                await transaction.commit()
         return [
             Outcome(place_of(letter), "would be sent" if self._dry_run else "sent") for letter, _, _ in waiting
         ]

@@ -2,10 +2,10 @@
 
     unit = UnitOfWork(settings, transactional_id(settings.app, "decide", topic, partition))
     await unit.fence()                       # every older producer of this id is shut out from here on
-    async with unit.begin() as batch:
-        batch.append(topic, partition, key, value)
-        batch.offsets(group, {tp: (offset, "")})
-        await batch.commit()                 # leaving the block without it aborts
+    async with unit.begin() as transaction:
+        transaction.append(topic, partition, key, value)
+        transaction.offsets(group, {tp: (offset, "")})
+        await transaction.commit()           # leaving the block without it aborts
 
 Records are only collected by `append`; a record that no broker would take is refused there, before anything is
 sent. `commit` sends whole record batches, awaits every one, and only then ends the transaction: a send nobody

@@ -191,10 +191,10 @@ async def _bootstrap_fenced(settings: Settings) -> str | None:
         await unit.fence()
         if (await published(settings)).activated is not None:
             return None
-        async with unit.begin() as batch:
-            _append_rulebook(batch, settings, counts, digest.encode(), value)
-            _append_control(batch, settings, counts, Activation(digest=digest))
-            await batch.commit()
+        async with unit.begin() as transaction:
+            _append_rulebook(transaction, settings, counts, digest.encode(), value)
+            _append_control(transaction, settings, counts, Activation(digest=digest))
+            await transaction.commit()
         return digest
     finally:
         await unit.close()
@@ -216,10 +216,10 @@ async def _counts(settings: Settings) -> dict[str, int]:
 
 
 def _append_rulebook(
-    batch: Transaction, settings: Settings, counts: dict[str, int], key: bytes, value: bytes
+    transaction: Transaction, settings: Settings, counts: dict[str, int], key: bytes, value: bytes
 ) -> None:
     topic = settings.topic(RULEBOOKS)
-    batch.append(topic, partition_of(key, counts[topic]), key, value)
+    transaction.append(topic, partition_of(key, counts[topic]), key, value)
 
 
 async def _write(settings: Settings, record: ControlRecord) -> None:
@@ -228,17 +228,19 @@ async def _write(settings: Settings, record: ControlRecord) -> None:
     unit = UnitOfWork(settings, activation_id(settings))
     try:
         await unit.fence()
-        async with unit.begin() as batch:
-            _append_control(batch, settings, counts, record)
-            await batch.commit()
+        async with unit.begin() as transaction:
+            _append_control(transaction, settings, counts, record)
+            await transaction.commit()
     finally:
         await unit.close()
 
 
-def _append_control(batch: Transaction, settings: Settings, counts: dict[str, int], record: ControlRecord) -> None:
+def _append_control(
+    transaction: Transaction, settings: Settings, counts: dict[str, int], record: ControlRecord
+) -> None:
     value = encode_record(record)
     journal = settings.topic(JOURNAL)
     for partition in range(counts[journal]):
-        batch.append(journal, partition, None, value)
+        transaction.append(journal, partition, None, value)
     if isinstance(record, Activation):
-        _append_rulebook(batch, settings, counts, ACTIVATED_KEY, value)
+        _append_rulebook(transaction, settings, counts, ACTIVATED_KEY, value)

@@ -132,9 +132,9 @@ class ProjectTask:
         await self._tell_group()
 
     async def _tell_group(self) -> None:
-        async with self._unit.begin() as batch:
-            batch.offsets(self._group, {self._tp: (self._position, "")})
-            await batch.commit()
+        async with self._unit.begin() as transaction:
+            transaction.offsets(self._group, {self._tp: (self._position, "")})
+            await transaction.commit()
         self._told = self._position
 
     def _row(self, record: ConsumerRecord) -> Row:

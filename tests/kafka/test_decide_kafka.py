@@ -112,9 +112,9 @@ async def test_the_older_owner_cannot_commit_after_the_fence(deployment: Deploym
     changelog = TopicPartition(deployment.settings.topic(CUSTOMERS), 0)
 
     async def write(writer: UnitOfWork, value: bytes) -> None:
-        async with writer.begin() as batch:
-            batch.append(changelog.topic, 0, b"A", value)
-            await batch.commit()
+        async with writer.begin() as transaction:
+            transaction.append(changelog.topic, 0, b"A", value)
+            await transaction.commit()
 
     await unit.fence()
     await write(unit, b"old")
@@ -131,11 +131,11 @@ async def test_leaving_without_commit_aborts(deployment: Deployment) -> None:
     unit = UnitOfWork(deployment.settings, "careless")
     changelog = TopicPartition(deployment.settings.topic(CUSTOMERS), 0)
     await unit.fence()
-    async with unit.begin() as batch:
-        batch.append(changelog.topic, 0, b"A", b"1")
-    async with unit.begin() as batch:
-        batch.append(changelog.topic, 0, b"B", b"1")
-        await batch.commit()
+    async with unit.begin() as transaction:
+        transaction.append(changelog.topic, 0, b"A", b"1")
+    async with unit.begin() as transaction:
+        transaction.append(changelog.topic, 0, b"B", b"1")
+        await transaction.commit()
     await unit.close()
     assert (await restore(deployment.settings, changelog)).customers == {"B": b"1"}
 
@@ -146,15 +146,15 @@ async def test_records_of_one_transaction_are_cut_into_batches_a_broker_takes(de
     states = {f"C{number}": bytes([number]) * 300_000 for number in range(12)}
     largest = b"x" * (deployment.settings.max_record_bytes - 1)
     await unit.fence()
-    async with unit.begin() as batch:
+    async with unit.begin() as transaction:
         for customer, state in states.items():
-            batch.append(changelog.topic, 0, customer.encode(), state)
-        batch.append(changelog.topic, 0, b"L", largest)
+            transaction.append(changelog.topic, 0, customer.encode(), state)
+        transaction.append(changelog.topic, 0, b"L", largest)
         for number in range(12_000):
-            batch.append(changelog.topic, 0, b"small", b"%d" % number)
+            transaction.append(changelog.topic, 0, b"small", b"%d" % number)
         with pytest.raises(RecordTooLargeError, match=r"key C-too-large, got 1000001"):
-            batch.append(changelog.topic, 0, b"C-too-large", b"x" * (1_000_001 - len(b"C-too-large")))
-        await batch.commit()
+            transaction.append(changelog.topic, 0, b"C-too-large", b"x" * (1_000_001 - len(b"C-too-large")))
+        await transaction.commit()
     await unit.close()
     restored = await restore(deployment.settings, changelog)
     assert restored.customers == {**states, "L": largest, "small": b"11999"}

@@ -188,9 +188,9 @@ async def ingested_as(deployment: TaskDeployment, **changes: int) -> str:
     state = msgspec.structs.replace(state, **{name: getattr(state, name) + more for name, more in changes.items()})
     unit = UnitOfWork(settings, "vandal")
     await unit.fence()
-    async with unit.begin() as batch:
-        batch.offsets(group, {tp: (at.offset, state.to_metadata())})
-        await batch.commit()
+    async with unit.begin() as transaction:
+        transaction.offsets(group, {tp: (at.offset, state.to_metadata())})
+        await transaction.commit()
     await unit.close()
     return f"{TRANSACTIONS}-0"
 
@@ -261,9 +261,9 @@ async def an_offset_of_ingest_without_counts(deployment: TaskDeployment) -> tupl
     at = (await committed_offsets(settings, group, [tp]))[tp]
     unit = UnitOfWork(settings, "vandal")
     await unit.fence()
-    async with unit.begin() as batch:
-        batch.offsets(group, {tp: (at.offset, "moved")})
-        await batch.commit()
+    async with unit.begin() as transaction:
+        transaction.offsets(group, {tp: (at.offset, "moved")})
+        await transaction.commit()
     await unit.close()
     return f"{TRANSACTIONS}-0", f"counts in the metadata of ingest's offset {at.offset}"
 
