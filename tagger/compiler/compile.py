@@ -17,7 +17,7 @@ from tagger.expr.parse import referenced_names
 from tagger.expr.scope import Name, Scope, Type
 from tagger.expr.turns import day_turns
 from tagger.features.bits import BALANCES, FeatureBits
-from tagger.features.build import LadderShape, PackScope, build_feature
+from tagger.features.build import PackScope, RuleLevels, build_feature
 from tagger.features.contract import RETAINED, Feature
 from tagger.features.filters import compile_filter
 from tagger.features.lookups import ActiveRule, Derived, LevelOf
@@ -59,12 +59,14 @@ class _Compiler:
     def __init__(self, packs: Sequence[Pack], calendar: BankCalendar) -> None:
         self._packs, self._calendar = packs, calendar
         self._feature_bits = FeatureBits()
-        self._ladders: dict[str, LadderShape] = {}
+        self._levels: dict[str, RuleLevels] = {}
         self._depends: dict[str, int] = {}
         self._sources: dict[str, frozenset[str]] = {}
 
     def compile(self) -> Compiled:
-        scopes = {pack.pack: PackScope(pack.pack, pack.settings, self._calendar) for pack in self._packs}
+        scopes = {
+            pack.pack: PackScope(pack.pack, pack.settings, self._calendar, self._levels) for pack in self._packs
+        }
         rules: dict[str, Rule] = {}
         waiting = [(pack, name, rule) for pack in self._packs for name, rule in pack.rules.items()]
         pending = [(pack, name, model) for pack in self._packs for name, model in pack.features.items()]
@@ -72,7 +74,7 @@ class _Compiler:
         while waiting or pending:
             built = [item for item in pending if self._is_ready(item, scopes, rules)]
             for pack, name, model in built:
-                build_feature(scopes[pack.pack], name, model, self._ladders)
+                build_feature(scopes[pack.pack], name, model)
             pending = [item for item in pending if item not in built]
             unbuilt = {pack.pack for pack, _, _ in pending}
             ready = [item for item in waiting if item[0].pack not in unbuilt or self._reads_built(item, pending)]
@@ -139,7 +141,7 @@ class _Compiler:
 
     def _graded(self, scope: PackScope, name: str, model: GradedModel) -> GradedRule:
         features, reading = scope.reading(*rule_expressions(model), model.refresh)
-        grading, expressions, self._ladders[name] = compile_grading(model, reading)
+        grading, expressions, self._levels[name] = compile_grading(model, reading)
         terms = self._terms(scope, name, model, features, reading, expressions, None)
         silent = frozenset(model.silent)
         approval = model.approval if isinstance(model, LeveledRule) else None

@@ -10,7 +10,7 @@ from typing import Any
 from schemas.packs.rules import GradedRule, LadderRule, LeveledRule, MatrixRule, ScorecardRule
 from tagger.expr.compile import Expression, compile_expression
 from tagger.expr.scope import Scope, Type, exact
-from tagger.features.build import LadderShape
+from tagger.features.build import RuleLevels
 from tagger.kinds.grades import Grading
 from tagger.kinds.ladder import ByConditions, ByNumber
 from tagger.kinds.matrix import Axis, Matrix
@@ -18,7 +18,7 @@ from tagger.kinds.scorecard import TOTAL, Part, Scorecard, total_of
 from tagger.printing import printer
 from tagger.state.customer import NEVER
 
-Graded = tuple[Grading, list[Expression], LadderShape]
+Graded = tuple[Grading, list[Expression], RuleLevels]
 
 
 def compile_grading(model: GradedRule, reading: Scope) -> Graded:
@@ -40,15 +40,15 @@ def _by_conditions(model: LadderRule, reading: Scope) -> Graded:
         None if name == model.otherwise else compile_expression(str(text), reading, Type.BOOLEAN)
         for name, text in model.levels.items()
     )
-    shape = LadderShape(model.level_names, (), Type.NUMBER)
-    return ByConditions(levels), [level for level in levels if level is not None], shape
+    told = RuleLevels(model.level_names, (), Type.NUMBER)
+    return ByConditions(levels), [level for level in levels if level is not None], told
 
 
 def _by_number(model: LadderRule, reading: Scope) -> Graded:
     assert model.by is not None
     by = compile_expression(model.by, reading, None)
     grades = replace(_grades(model, by.evaluate, by.text, by.reads, by.type), by=by)
-    return grades, [by], LadderShape(model.level_names, tuple(grades.cuts), by.type)
+    return grades, [by], RuleLevels(model.level_names, tuple(grades.cuts), by.type)
 
 
 def _grades(model: LeveledRule, measure: Any, text: str, reads: tuple[str, ...], kind: Type) -> ByNumber:
@@ -73,8 +73,8 @@ def _scorecard(model: ScorecardRule, reading: Scope) -> Graded:
         points = [exact(Decimal(part.weight) * Decimal(points)) for points in part.bins.values()]
         parts.append(Part(name, by, _exact_cuts(part.bins, by.type), points, printer(by.type)))
     grades = _grades(model, partial(total_of, parts), TOTAL, (TOTAL,), Type.NUMBER)
-    shape = LadderShape(model.level_names, tuple(grades.cuts), Type.NUMBER)
-    return Scorecard(tuple(parts), grades), [part.by for part in parts], shape
+    told = RuleLevels(model.level_names, tuple(grades.cuts), Type.NUMBER)
+    return Scorecard(tuple(parts), grades), [part.by for part in parts], told
 
 
 def _matrix(model: MatrixRule, reading: Scope) -> Graded:
@@ -85,7 +85,7 @@ def _matrix(model: MatrixRule, reading: Scope) -> Graded:
     )
     levels = model.level_names
     cells = tuple(tuple(levels.index(name) for name in row) for row in model.cells)
-    return Matrix(rows, columns, cells), [rows.by, columns.by], LadderShape(levels, (), Type.NUMBER, False)
+    return Matrix(rows, columns, cells), [rows.by, columns.by], RuleLevels(levels, (), Type.NUMBER, False)
 
 
 def _exact_cuts(cuts: Iterable[Decimal | str], kind: Type) -> tuple[int | Fraction, ...]:

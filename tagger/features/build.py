@@ -34,7 +34,7 @@ _ANY_DAY = 1
 
 
 @dataclass(frozen=True)
-class LadderShape:
+class RuleLevels:
     """What `level:` must know of a rule: its levels, where each starts, in what unit, and whether in order."""
 
     levels: tuple[str, ...]
@@ -57,11 +57,16 @@ class Measured:
 
 @dataclass
 class PackScope:
-    """What the expressions of one pack's rules and derived features see, filled feature by feature."""
+    """What the expressions of one pack's rules and derived features see, filled feature by feature.
+
+    Attributes:
+        levels: of the rules compiled so far, in all packs, by rule.
+    """
 
     pack: str
     settings: Settings
     calendar: BankCalendar
+    levels: Mapping[str, RuleLevels]
     names: dict[str, Measured] = field(default_factory=dict)
     features: dict[str, Feature] = field(default_factory=dict)
 
@@ -113,14 +118,13 @@ def compile_item_test(items: str, text: str | None, settings: Settings) -> tuple
 Built = tuple[Feature, tuple[Type, ...], bool]
 
 
-def build_feature(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> None:
+def build_feature(scope: PackScope, name: str, model: Any) -> None:
     """Compile one feature of a pack and make it known to the pack's scope.
 
     Args:
         model: one of `schemas.packs.features.FEATURE_MODELS`.
-        ladders: shapes of the ladders compiled so far, by rule name.
     """
-    feature, types, optional = _BUILDERS[type(model)](scope, f"{scope.pack}.{name}", model, ladders)
+    feature, types, optional = _BUILDERS[type(model)](scope, f"{scope.pack}.{name}", model)
     scope.add(name, feature, types, optional)
 
 
@@ -145,7 +149,7 @@ def _window(window: Any, previous: bool = False) -> DayWindow:
     return DayWindow(window.unit, window.count, previous)
 
 
-def _average(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _average(scope: PackScope, name: str, model: Any) -> Built:
     window = _window(model.over, model.previous)
     definition = f"average_balance {model.balance} over {window.describe()}"
     feature = AverageBalance(
@@ -154,7 +158,7 @@ def _average(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Ladd
     return feature, (Type.MONEY,), False
 
 
-def _extreme(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _extreme(scope: PackScope, name: str, model: Any) -> Built:
     window = _window(model.over)
     feature = ExtremeBalance(
         name=name,
@@ -167,7 +171,7 @@ def _extreme(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Ladd
     return feature, (Type.MONEY,), False
 
 
-def _aggregate(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _aggregate(scope: PackScope, name: str, model: Any) -> Built:
     what, field, value_type = f"count {model.source}", None, Type.NUMBER
     if model.verb == "sum":
         field, value_type = _field(model)
@@ -182,7 +186,7 @@ def _aggregate(scope: PackScope, name: str, model: Any, ladders: Mapping[str, La
     return DayAggregate(stored, field=field, may_lack=may_lack, window=window), (value_type,), False
 
 
-def _top(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _top(scope: PackScope, name: str, model: Any) -> Built:
     window = _window(model.over)
     field, value_type = _field(model)
     over = f" over {window.describe()} at most {model.at_most}"
@@ -191,7 +195,7 @@ def _top(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderSh
     return feature, (value_type, Type.NUMBER), True
 
 
-def _distinct(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _distinct(scope: PackScope, name: str, model: Any) -> Built:
     window = _window(model.over)
     over = f" over {window.describe()} at most {model.at_most}"
     stored = _stored(scope, name, model, f"distinct {model.field} of {model.source}", over)
@@ -199,25 +203,25 @@ def _distinct(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Lad
     return feature, (Type.NUMBER,), False
 
 
-def _next(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _next(scope: PackScope, name: str, model: Any) -> Built:
     stored = _stored(scope, name, model, f"next {model.field} of {model.source}")
     return NextDate(stored, field=_field(model)[0]), (Type.DATE,), True
 
 
-def _recurring(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _recurring(scope: PackScope, name: str, model: Any) -> Built:
     over = f" every {model.every} slack {model.slack_days}d times {model.times}"
     stored = _stored(scope, name, model, f"recurring {model.source}", over)
     feature = Recurring(stored, every=model.every, slack_days=model.slack_days, times=model.times)
     return feature, (Type.BOOLEAN, Type.NUMBER, Type.DATE, Type.MONEY), True
 
 
-def _summary(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _summary(scope: PackScope, name: str, model: Any) -> Built:
     number, money = Type.NUMBER, Type.MONEY
     feature = Summary(_stored(scope, name, model, f"summary {model.source}"))
     return feature, (number, number, money, number, number, number, money), True
 
 
-def _list_feature(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _list_feature(scope: PackScope, name: str, model: Any) -> Built:
     test, meaning, uses_today = compile_item_test(model.source, model.where, scope.settings)
     field_name = getattr(model, "field", None)
     known = None if field_name is None else LIST_FIELDS[model.source][field_name]
@@ -244,21 +248,21 @@ _LIST_FEATURES: Mapping[str, tuple[type[ListFeature], Type | None]] = {
 }
 
 
-def _days_since(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _days_since(scope: PackScope, name: str, model: Any) -> Built:
     return DaysSince(_stored(scope, name, model, f"days_since {model.source}")), (Type.NUMBER,), True
 
 
-def _level(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
-    shape = ladders[model.rule]
-    feature = LevelOf(name, f"level {model.rule}", model.rule, shape.levels, shape.cuts, shape.is_ranked)
-    return feature, (Type.TEXT, Type.NUMBER, shape.type), True
+def _level(scope: PackScope, name: str, model: Any) -> Built:
+    known = scope.levels[model.rule]
+    feature = LevelOf(name, f"level {model.rule}", model.rule, known.levels, known.cuts, known.is_ranked)
+    return feature, (Type.TEXT, Type.NUMBER, known.type), True
 
 
-def _active(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _active(scope: PackScope, name: str, model: Any) -> Built:
     return ActiveRule(name, f"active {model.rule}", model.rule), (Type.BOOLEAN,), False
 
 
-def _derived(scope: PackScope, name: str, model: Any, ladders: Mapping[str, LadderShape]) -> Built:
+def _derived(scope: PackScope, name: str, model: Any) -> Built:
     features, reading = scope.reading(model.text)
     expression: Expression = compile_expression(model.text, reading, None)
     feature = Derived(name, f"expr {canonical(expression.tree)}", expression, features, scope.calendar)
@@ -266,7 +270,7 @@ def _derived(scope: PackScope, name: str, model: Any, ladders: Mapping[str, Ladd
 
 
 _BUILDERS = cast(
-    "dict[type[Any], Callable[[PackScope, str, Any, Mapping[str, LadderShape]], Built]]",
+    "dict[type[Any], Callable[[PackScope, str, Any], Built]]",
     {
         models.AverageBalance: _average,
         models.Low: _extreme,
