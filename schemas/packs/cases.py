@@ -1,9 +1,9 @@
 """The cases of a rule pack: inputs in journal order, and all the tags they lead to (rulebook.md §1)."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Self, get_args
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from schemas import journal
 from schemas.packs.model import AnyMapping, AnySequence, PackModel, one_of
@@ -23,6 +23,8 @@ from schemas.packs.scalars import (
 )
 from schemas.tags import Change, RevokeReason
 
+_FIRST_YEAR, _LAST_YEAR = 1900, 2199
+
 
 def _parse_fen(value: object) -> int:
     if isinstance(value, int):
@@ -37,6 +39,14 @@ def _parse_day(value: object) -> date:
     return parse_date(value)
 
 
+def _check_time(moment: datetime) -> datetime:
+    # As in events: the days and periods around it are dates, too.
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        refuse(f"a time from {_FIRST_YEAR} to {_LAST_YEAR}", moment.isoformat(" ", "minutes"))
+    return moment
+
+
+Time = Annotated[Moment, AfterValidator(_check_time)]
 AmountFen = Annotated[int, BeforeValidator(_parse_fen), NUMBER_SCHEMA]
 Day = Annotated[date, BeforeValidator(_parse_day), DATE_SCHEMA]
 AccountType = Annotated[journal.AccountType, one_of(*get_args(journal.AccountType))]
@@ -49,7 +59,7 @@ class GivenModel(PackModel):
     """One input of a case; a naive `at` is bank time."""
 
     telling: ClassVar[tuple[str, ...]]
-    at: Moment
+    at: Time
 
 
 class GivenTransaction(GivenModel):
@@ -176,7 +186,7 @@ CHANGES: tuple[Change, ...] = get_args(Change)
 class Expected(PackModel):
     """One tag a case expects; what is None is not compared."""
 
-    at: Moment
+    at: Time
     opened: Slug | None = None
     refreshed: Slug | None = None
     converted: Slug | None = None

@@ -61,7 +61,8 @@ def compile_look(rules: Sequence[Rule], source: str | None, following: Collectio
         _rule_lines(draft, rule)
     writer = Writer(source, draft)
     leaders = _leaders(rules, following)
-    lines = ["    _moved = 0\n"] if leaders else []
+    # Where something falls due at this very instant, after all that occurs at it, they may see more than a move.
+    lines = ["    _moved = -1 if state.due_ms <= now_ms else 0\n"] if leaders else []
     for rule in rules:
         written = _rule_lines(writer, rule, leaders.get(rule.terms.name, ""))
         if rule.terms.name in following:

@@ -82,6 +82,8 @@ class Turn:
         monthly: turns on the first day of a month only.
         each_month: turns on every one of them.
         source, leaves_after: the events that bring a turn, and at least how many days later; None for all.
+        is_crossing: comes only where a number is crossed, so that an event that crosses one brings the turn of
+            days before it.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Turn:
     each_month: bool = False
     source: str | None = None
     leaves_after: int = 1
+    is_crossing: bool = False
 
     @property
     def is_guarded(self) -> bool:
@@ -107,7 +110,9 @@ class Turn:
         """
         if self.is_guarded:
             return 1
-        return self.leaves_after if self.source in (None, source) else NEVER_DAYS
+        if self.source not in (None, source):
+            return NEVER_DAYS
+        return 1 if self.is_crossing else self.leaves_after
 
     @property
     def order(self) -> tuple[bool, bool, int, bool, str]:
@@ -180,12 +185,14 @@ def _of_aggregate(
         # Whether there is any at all: until the last one leaves.
         last_day = f"(_d := aggregates[{feature.key}].last + {feature.leaves_after})"
         at_hand = f"(_start_ms(_d) if {last_day} > evaluated_day else None)"
+        is_any = feature.field is None and cuts == {1}
         yield replace(
             turn,
             name=f"{feature.name} against {', '.join(map(str, sorted(cuts)))}",
             next_change=next_crossing(feature, cuts, calendar),
             readers=tuple(compares),
-            at_hand=at_hand if feature.field is None and cuts == {1} else "",
+            at_hand=at_hand if is_any else "",
+            is_crossing=not is_any,
         )
 
 

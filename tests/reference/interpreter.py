@@ -6,7 +6,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from reference import grades, signals
-from reference.book import Book
+from reference.book import RETAINED, Book
+from reference.language import names_in
 from reference.life import Evaluation
 from reference.money import MEASURES, balance
 from reference.printing import money_text, printed
@@ -214,7 +215,7 @@ class Interpreter:
             first = name.split(".")[0]
             feature = self.book.packs[pack].features.get(first)
             if feature is None:
-                is_money = name in MEASURES or name == "retained"
+                is_money = name in MEASURES or name == RETAINED
                 if isinstance(known.record, Transaction) if is_money else scene.sight.profile is known.record:
                     return True
             elif not isinstance(feature, _LOOKED_UP) and enters(feature, scene.sight_of(pack, first), known):
@@ -223,8 +224,10 @@ class Interpreter:
 
     def _names_behind(self, pack: str, rule: str) -> set[str]:
         model = self.book.packs[pack].rules[rule]
-        names = self.book.names_read(pack, rule)
-        return names | ({"retained"} if getattr(model, "after", None) is not None else set())
+        texts = [text for _, text in model.expressions()]
+        return self.book.names_read(pack, rule) | (
+            {RETAINED} & {name for text in texts for name in names_in(text)}
+        )
 
     # Rulebooks
 

@@ -121,3 +121,18 @@ def test_all_that_turns_with_a_month_is_looked_at_on_its_first_day_and_the_first
     with_april = f"pack: p\nfeatures: {{{features}}}\nrules: {{{rules}, r: {{when: today.month == 4}}}}"
     found = run([*SOME, *ticks("2026-04-02 00:00")], with_april)
     assert sorted(found.brief()) == [("2026-04-01 00:00:00", "opened", rule) for rule in ("r", "r1")]
+
+
+def test_an_event_that_crosses_a_number_brings_the_turn_of_the_days_before_it() -> None:
+    # The third of thirty days comes when the first is about to leave.
+    for condition in ("n >= 3", "not n < 2.5", "spent > 200"):
+        counted = "n: {count: transactions, over: 30d}, spent: {sum: amount, of: transactions, over: 30d}"
+        pack = f"pack: p\nfeatures: {{{counted}}}\nrules: {{r: {{when: {condition}}}}}"
+        first = [money("2026-03-01 09:00", 100, "t1"), money("2026-03-02 09:00", 100, "t2")]
+        later = [money("2026-03-29 09:00", 100, "t3"), *ticks("2026-03-31 12:00"), *ticks("2026-04-20 00:00")]
+        # With and without a commit before the event, from which on the next deadline is known exactly.
+        for cuts in ((), (3,)):
+            assert run([*first, *later], pack, cuts=cuts).brief() == [
+                ("2026-03-29 09:00:00", "opened", "r"),
+                ("2026-03-31 00:00:00", "revoked", "r"),
+            ], (condition, cuts)

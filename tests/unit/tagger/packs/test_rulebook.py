@@ -447,6 +447,14 @@ cases:
             "pack: p\ncases: [{it: x, given: [{at: 2026-03-02 09:00, credit: 0}], expect: []}]",
             ":2:56: got '0'; expected credit above 0",
         ),
+        (
+            "pack: p\ncases: [{it: x, given: [{at: 9999-12-31 23:59}], expect: []}]",
+            ":2:30: got '9999-12-31 23:59'; expected a time from 1900 to 2199",
+        ),
+        (
+            "pack: p\ncases: [{it: x, given: [], expect: [{at: 0001-01-01 00:00, opened: r}]}]",
+            "got '0001-01-01 00:00'; expected a time from 1900 to 2199",
+        ),
         ("pack: p\nfeatures: {f: {low: assets, over: 6h}}", ":2:35: got '6h'; expected low over Nd"),
         ("pack: p\nfeatures: {f: {count: cards, over: 7d}}", ":2:36: got 'over: 7d'; expected no `over`"),
         ("pack: p\nfeatures: {f: {\n  cuont: transactions}}", ":3:3: got 'cuont'; expected one of the verbs"),
