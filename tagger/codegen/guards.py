@@ -213,8 +213,8 @@ def _unmet(grading: ByNumber, levels: Sequence[str]) -> str | None:
 
 def _bands(grading: ByNumber, levels: Sequence[str], scale: int) -> dict[str | None, tuple[Any, Any]] | None:
     """Where each level's numbers, times `scale`, begin and end; None where levels have no bands of their own."""
-    if list(grading.cuts) != sorted(grading.cuts):
-        return None  # a level starts below the one before it
+    if not grading.ascends:
+        return None
     bands: dict[str | None, tuple[Any, Any]] = {}
     lowest, highest = float("-inf"), float("inf")
     for index, name in enumerate(levels):

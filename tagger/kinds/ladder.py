@@ -21,6 +21,8 @@ class ByNumber:
         by: the expression behind it; None where it is something else, such as a total of points.
         text, reads: what it is called and reads, for evidence.
         cuts: where each level starts (fen when it is money); that of `otherwise` lies below everything.
+        ascends: each level starts at or above the one before it. Where one does not, the one before it is never
+            reached, of which `rules check` tells.
         otherwise: the first level takes all who meet none.
         leave_below: share of its start below which the level stood on is left.
     """
@@ -29,6 +31,7 @@ class ByNumber:
     text: str
     reads: tuple[str, ...]
     cuts: Sequence[int | Fraction]
+    ascends: bool
     otherwise: bool
     leave_below: Fraction | None
     print_cut: Print
@@ -43,7 +46,11 @@ class ByNumber:
         measure = self.measure(environment)
         if measure is None:
             return lowest, True
-        reached = max(bisect_right(self.cuts, measure, 0, end) - 1, lowest)
+        if self.ascends:
+            met = bisect_right(self.cuts, measure, 0, end) - 1
+        else:
+            met = next((level for level in range(end - 1, -1, -1) if self.cuts[level] <= measure), -1)
+        reached = max(met, lowest)
         if reached < stood_on < end and self.leave_below is not None:
             cut = self.cut(stood_on)
             if cut is not None and measure >= self.leave_below * cut:

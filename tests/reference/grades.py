@@ -86,7 +86,11 @@ def _by_number(
     cuts = {name: evaluation.scene.cut(evaluation.rule, name) for name in names}
     met = [name for name in names if (cut := cuts[name]) is None or measured >= cut]
     level = met[-1] if met else None
-    if model.leave_below is not None and stood_on in names and stood_on not in met:
+    if (
+        model.leave_below is not None
+        and stood_on in names
+        and not any(names.index(stood_on) <= names.index(one) for one in met)
+    ):
         start = cuts[stood_on]
         if start is not None and measured >= Fraction(model.leave_below) * start:
             return stood_on, False

@@ -30,6 +30,21 @@ def test_a_number_equal_to_a_cut_belongs_above_it() -> None:
     }  # fmt: skip
 
 
+def test_the_last_level_met_wins_where_levels_do_not_ascend() -> None:
+    # `mid` is never reached, as `rules check` says; it may be published all the same.
+    pack = "pack: p\nrules: {steps: {by: assets, levels: {low: 500, mid: 2500, high: 2000}}}\n"
+    for amount, level in (
+        (400, []),
+        (500, ["low"]),
+        (1999, ["low"]),
+        (2000, ["high"]),
+        (2400, ["high"]),
+        (2500, ["high"]),
+    ):
+        told = run([money("2026-03-02 09:00", amount, "t1")], pack).brief()
+        assert [rule for _, _, rule in told] == [f"steps.{name}" for name in level], amount
+
+
 def test_a_level_is_left_below_its_own_hysteresis_only() -> None:
     records = [money("2026-03-02 09:00", 30, "t1"), money("2026-03-02 10:00", -3, "t2")]
     assert len(run(records, ladder()).tags) == 1
