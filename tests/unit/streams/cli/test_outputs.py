@@ -140,3 +140,11 @@ def test_two_outputs_to_one_file_are_refused(tmp_path: Path) -> None:
 def test_a_bench_that_cannot_be_meant_is_refused_before_the_work(arguments: tuple[str, ...], told: str) -> None:
     result = invoke("bench", *arguments)
     assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "0"])
+@pytest.mark.parametrize("command", [("simulate", "--rate"), ("replay", "-", "--format", "jsonl", "--rate")])
+def test_a_rate_that_is_no_number_is_refused_before_the_work(command: tuple[str, ...], number: str) -> None:
+    result = invoke("--bootstrap", "127.0.0.1:1", *command, number)
+    assert result.exit_code == 2, result.output
+    assert "Invalid value for '--rate'" in result.stderr
