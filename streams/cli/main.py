@@ -113,7 +113,7 @@ def main(context: click.Context, config: Path | None, bootstrap: str | None) -> 
     except ValidationError as error:
         raise SettingsProblem(_told(error)) from error
     except (SettingsError, ValueError) as error:
-        raise SettingsProblem(f"the settings cannot be read: {_unread(error)}") from error
+        raise SettingsProblem(f"the settings cannot be read: {_unread(error, config)}") from error
     if context.invoked_subcommand != "worker":  # whose standard error is JSON, and which logs it
         for warning in misspelled(os.environ):
             click.echo(f"Warning: {warning}", err=True)
@@ -132,11 +132,11 @@ def _told(error: ValidationError) -> str:
     return "\n".join(lines)
 
 
-def _unread(error: Exception) -> str:
+def _unread(error: Exception, config: Path | None) -> str:
     """What a reader of settings said; of a variable that is not JSON it names no more than the field."""
     field = _FIELD.search(str(error))
     if field is None:
-        return str(error)
+        return f"{config}: expected a TOML file: {error}"
     variable = f"TAGGER_{field[1].upper()}"
     return f"{variable}: expected JSON as docs/settings.md shows it, got {os.environ.get(variable, '')!r}"
 
