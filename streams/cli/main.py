@@ -7,6 +7,9 @@ import errno
 import importlib
 import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +62,38 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        _open_closed_streams()
+        return super().main(*args, **options)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _telling_what_takes_no_more():  # --help and --version print while they are read
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _telling_what_takes_no_more():
             return super().invoke(ctx)
-        # Files that a command names tell for themselves (`outputs`); what is left is what it prints.
-        except OSError as error:
-            if error.errno not in _UNWRITABLE:
-                raise
-            raise UnwritableOutput(f"what was printed could not be written: {error.strerror}") from error
+
+
+def _open_closed_streams() -> None:
+    """Let what is printed to a stream that was closed at start, Python's None, go nowhere.
+
+    A `print` to None goes to standard output, and None is asked in vain whether it is a terminal.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
+
+
+@contextmanager
+def _telling_what_takes_no_more() -> Iterator[None]:
+    try:
+        yield
+    # Files that a command names tell for themselves (`outputs`); what is left is what it prints.
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UnwritableOutput(f"what was printed could not be written: {error.strerror}") from error
 
 
 class SettingsProblem(click.ClickException):
