@@ -9,6 +9,7 @@ from schemas.topics import JOURNAL
 from streams.clients import partition_counts, read_topic
 from streams.rulebooks.activation import published
 from streams.settings import Settings
+from tagger.compiler.program import Program
 from tagger.folding.partition import Partition
 from tagger.folding.plain_fold import Emit, Folding, Progress
 from tagger.packs.rulebook import Rulebook
@@ -38,8 +39,9 @@ async def refold(
         files = {rulebook.digest: dict(rulebook.files)}
     topic = settings.topic(JOURNAL)
     done, partitions = 0, []
+    programs: dict[str, Program] = {}
     for number in range((await partition_counts(settings, [topic]))[topic]):
-        partition = Partition(settings.core(), files.__getitem__)
+        partition = Partition(settings.core(), files.__getitem__, programs=programs)
         folding = Folding(partition, emit, progress, done)
         if rulebook is not None:
             folding.take(Activation(digest=rulebook.digest))
