@@ -7,6 +7,7 @@ the very bytes that the workers published; under another it says what that one w
 from schemas.journal import Activation, decode_record
 from schemas.topics import JOURNAL
 from streams.clients import partition_counts, read_topic
+from streams.lanes.stage import ForeignRecordError
 from streams.rulebooks.activation import published
 from streams.settings import Settings
 from tagger.compiler.program import Program
@@ -32,6 +33,7 @@ async def refold(
 
     Raises:
         UnreachableError, MissingTopicError: as `read_topic`.
+        ForeignRecordError: the journal holds a record that ingest did not write.
     """
     if rulebook is None:
         files = {digest: book.files for digest, book in (await published(settings)).rulebooks.items()}
@@ -46,7 +48,10 @@ async def refold(
         if rulebook is not None:
             folding.take(Activation(digest=rulebook.digest))
         async for message in read_topic(settings, topic, [number], whole=True):
-            record = decode_record(message.value)
+            try:
+                record = decode_record(message.value)
+            except (TypeError, ValueError) as error:
+                raise ForeignRecordError(message, error) from error
             if rulebook is None or type(record) is not Activation:
                 folding.take(record)
         folding.finish()

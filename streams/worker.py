@@ -24,7 +24,7 @@ from streams.clients import MissingTopicError, UnreachableError
 from streams.exits import BAD_CONFIGURATION, FINE, NOT_SO, UNREACHABLE
 from streams.lanes.app import StageApp, build_app
 from streams.lanes.fetch import InputLostError
-from streams.lanes.stage import PositionError, Stage, StageName
+from streams.lanes.stage import ForeignRecordError, PositionError, Stage, StageName
 from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError, RecordTooLargeError, RefusedError
 from streams.logs import describe, tell
 from streams.rulebooks.activation import RulesError
@@ -64,6 +64,7 @@ class TopicsError(Exception):
 
 tell(
     FencedError,
+    ForeignRecordError,
     ForeignViewError,
     HangingTransactionError,
     HealthAddressError,

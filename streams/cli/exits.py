@@ -16,7 +16,8 @@ from aiokafka.errors import (
 )
 
 from streams.clients import MissingTopicError, UnreachableError
-from streams.exits import BAD_CONFIGURATION, UNREACHABLE
+from streams.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE
+from streams.lanes.stage import ForeignRecordError
 from streams.lanes.unit_of_work import RefusedError
 from streams.sources.record import SourceError
 
@@ -48,6 +49,8 @@ def run(work: Coroutine[Any, Any, Answer]) -> Answer:
         raise CommandError(str(error), UNREACHABLE) from error
     except MissingTopicError as error:
         raise CommandError(str(error), BAD_CONFIGURATION) from error
+    except ForeignRecordError as error:
+        raise CommandError(str(error), NOT_SO) from error
     except RefusedError as error:
         raise CommandError(str(error), BAD_CONFIGURATION) from error
     except _REFUSED_SETTINGS as error:
