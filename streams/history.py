@@ -154,6 +154,21 @@ def _at(tick: Tick, time_ms: int | None, closed: bool) -> Tick:
     )
 
 
+def read_moment(text: str) -> datetime:
+    """Read a time as a command is given one; a date is its midnight.
+
+    Raises:
+        ValueError: the text is none, or lies outside the years that events may have.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"expected a date, a time like 2026-03-31 18:00, or RFC 3339, got {text!r}") from None
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"expected a time from {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r}")
+    return moment
+
+
 def parse_time(text: str, calendar: BankCalendar) -> int:
     """Read `--at`: RFC 3339, or a time of the bank, or a date, which stands for the end of that bank day.
 
@@ -163,12 +178,7 @@ def parse_time(text: str, calendar: BankCalendar) -> int:
     Raises:
         ValueError: the text is none of these, or lies outside the years that events may have.
     """
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"expected a date, a time like 1994-03-31 18:00, or RFC 3339, got {text!r}") from None
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError(f"expected a time from {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r}")
+    moment = read_moment(text)
     try:
         day = date.fromisoformat(text)
     except ValueError:

@@ -7,6 +7,8 @@ because a batch costs a tenth of single sends.
 A recorded run has a beginning and an end (design.md §4, "The clock", 6): every partition of the clock topics,
 empty ones too, gets a control record before and after. Topics that the source does not feed end at once, so that
 they do not hold the clock. A run that breaks off sends no end.
+
+Only input topics are written to: a record in the journal that ingest did not write stops every decide worker.
 """
 
 import asyncio
@@ -17,11 +19,11 @@ from itertools import islice
 
 from aiokafka import AIOKafkaProducer
 
-from schemas.topics import CONTROL_HEADER
+from schemas.topics import CONTROL_HEADER, INPUTS
 from streams.clients import open_producer, partition_counts
 from streams.partitioner import partition_of
 from streams.settings import Settings
-from streams.sources.record import SourceRecord
+from streams.sources.record import SourceError, SourceRecord
 
 # Records appended before their batches are sent; with a rate, a twentieth of a second's.
 _CHUNK_RECORDS = 5000
@@ -53,8 +55,11 @@ async def publish(
     Raises:
         UnreachableError: no broker answers.
         MissingTopicError: a topic does not exist.
+        SourceError: a record is for no input topic; those before it may have been sent.
         aiokafka.errors.KafkaError: the broker refused a batch.
     """
+    for topic in sorted(topics or ()):
+        _check_input(topic)
     sent: Counter[str] = Counter()
     async with AsyncExitStack() as stack:
         counts = await partition_counts(settings, [settings.topic(topic) for topic in settings.clock_topics])
@@ -68,6 +73,11 @@ async def publish(
         await _send_all(sender, iter(records), rate, sent, progress)
         await sender.control("end", [topic for topic in settings.clock_topics if topic not in absent])
     return sent
+
+
+def _check_input(topic: str) -> None:
+    if topic not in INPUTS:
+        raise SourceError(f"expected one of the input topics {', '.join(INPUTS)}, got {topic!r}")
 
 
 async def _send_all(
@@ -121,6 +131,7 @@ class _Sender:
         for record in chunk:
             name = self._settings.topic(record.topic)
             if name not in self._counts:
+                _check_input(record.topic)
                 self._counts |= await partition_counts(self._settings, [name])
             by_partition.setdefault((name, self._partition(record, name)), []).append(record)
         # `send_batch` waits until the partition's batch before has left, so partitions must not wait in line.

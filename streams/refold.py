@@ -7,8 +7,10 @@ the very bytes that the workers published; under another it says what that one w
 from schemas.journal import Activation, decode_record
 from schemas.topics import JOURNAL
 from streams.clients import partition_counts, read_topic
+from streams.lanes.stage import ForeignRecordError
 from streams.rulebooks.activation import published
 from streams.settings import Settings
+from tagger.compiler.program import Program
 from tagger.folding.partition import Partition
 from tagger.folding.plain_fold import Emit, Folding, Progress
 from tagger.packs.rulebook import Rulebook
@@ -31,6 +33,7 @@ async def refold(
 
     Raises:
         UnreachableError, MissingTopicError: as `read_topic`.
+        ForeignRecordError: the journal holds a record that ingest did not write.
     """
     if rulebook is None:
         files = {digest: book.files for digest, book in (await published(settings)).rulebooks.items()}
@@ -38,13 +41,17 @@ async def refold(
         files = {rulebook.digest: dict(rulebook.files)}
     topic = settings.topic(JOURNAL)
     done, partitions = 0, []
+    programs: dict[str, Program] = {}
     for number in range((await partition_counts(settings, [topic]))[topic]):
-        partition = Partition(settings.core(), files.__getitem__)
+        partition = Partition(settings.core(), files.__getitem__, programs=programs)
         folding = Folding(partition, emit, progress, done)
         if rulebook is not None:
             folding.take(Activation(digest=rulebook.digest))
         async for message in read_topic(settings, topic, [number], whole=True):
-            record = decode_record(message.value)
+            try:
+                record = decode_record(message.value)
+            except (TypeError, ValueError) as error:
+                raise ForeignRecordError(message, error) from error
             if rulebook is None or type(record) is not Activation:
                 folding.take(record)
         folding.finish()

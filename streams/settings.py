@@ -17,12 +17,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from streams.setting_types import Bootstrap, ClockTopics, CurrencyRates, RedisUrl, TopicPrefix, Zone
+from streams.setting_types import App, Bootstrap, ClockTopics, CurrencyRates, RedisUrl, TopicPrefix, Zone
 from tagger.ingest.partition import IngestSettings
 from tagger.settings import CoreSettings
 
 # Whoever runs the core without these settings, over a file or in a test, has the same defaults.
 _CORE, _INGEST = CoreSettings(), IngestSettings()
+# A hundred years: far beyond it lie dates that no calendar has. Timeouts end where brokers refuse them by default.
+_MOST_DAYS = 36_500
+_MOST_SECONDS = _MOST_DAYS * 86_400
 
 
 class Settings(BaseSettings):
@@ -30,7 +33,7 @@ class Settings(BaseSettings):
 
     bootstrap: Bootstrap = Field("localhost:9092", description="Kafka bootstrap addresses, comma separated.")
     redis_url: RedisUrl = Field("redis://localhost:6379/0", description="Redis that `project` writes to.")
-    app: str = Field(
+    app: App = Field(
         "tagger", description="Name of the deployment: prefix of consumer groups and transactional ids."
     )
     topic_prefix: TopicPrefix = Field(
@@ -47,40 +50,54 @@ class Settings(BaseSettings):
     push_recorded: bool = Field(
         _INGEST.push_recorded, description="Let tags of recorded or made-up events say `push: true`."
     )
-    tick_seconds: float = Field(2.0, gt=0, description="Time between ticks of an input partition.")
+    tick_seconds: float = Field(2.0, gt=0, le=3600, description="Time between ticks of an input partition.")
     allowed_lateness_days: int = Field(
-        _CORE.allowed_lateness_days, ge=0, description="Bank days an event may lie behind the clock."
+        _CORE.allowed_lateness_days,
+        ge=0,
+        le=_MOST_DAYS,
+        description="Bank days an event may lie behind the clock.",
     )
     max_future_seconds: int = Field(
         _INGEST.max_future_ms // 1000,
         ge=0,
+        le=_MOST_SECONDS,
         description="How far ahead of now an event may lie; with `clock: events`, the first of a clock source.",
     )
     max_jump_seconds: int = Field(
         _INGEST.max_jump_ms // 1000,
         ge=1,
+        le=_MOST_SECONDS,
         description="`clock: events`: how far ahead of its source's time an event may lie.",
     )
     max_skew_seconds: int = Field(
-        0, ge=0, description="An ingest task this far ahead of the slowest pauses; 0 never pauses."
+        0,
+        ge=0,
+        le=_MOST_SECONDS,
+        description="An ingest task this far ahead of the slowest pauses; 0 never pauses.",
     )
     dedupe_days: int = Field(
-        _CORE.dedupe_days, ge=0, description="How long an event id is remembered since its arrival."
+        _CORE.dedupe_days, ge=0, le=_MOST_DAYS, description="How long an event id is remembered since its arrival."
     )
     dedupe_count: int = Field(_CORE.dedupe_count, ge=1, le=4096, description="Event ids remembered a customer.")
     rates: CurrencyRates = Field(
         default_factory=dict, description='CNY for one unit of another currency, e.g. {"USD": "7.1"}.'
     )
 
-    partitions: int = Field(12, ge=1, description="Partitions of every topic that `topics create` makes.")
-    replication: int = Field(1, ge=1, description="Replicas of every topic that `topics create` makes.")
-    journal_retention_days: int = Field(3650, ge=1, description="How long the journal is kept.")
-    tags_retention_days: int = Field(365, ge=1, description="How long tags and dead letters are kept.")
-    input_retention_days: int = Field(7, ge=1, description="How long input records are kept.")
+    partitions: int = Field(
+        12, ge=1, le=100_000, description="Partitions of every topic that `topics create` makes."
+    )
+    replication: int = Field(1, ge=1, le=32_767, description="Replicas of every topic that `topics create` makes.")
+    journal_retention_days: int = Field(3650, ge=1, le=_MOST_DAYS, description="How long the journal is kept.")
+    tags_retention_days: int = Field(
+        365, ge=1, le=_MOST_DAYS, description="How long tags and dead letters are kept."
+    )
+    input_retention_days: int = Field(7, ge=1, le=_MOST_DAYS, description="How long input records are kept.")
 
     batch_records: int = Field(20_000, ge=1, description="Records in one transaction at most.")
-    batch_bytes: int = Field(8_000_000, ge=1024, description="Bytes in one transaction at most.")
-    fetch_bytes: int = Field(8_000_000, ge=1024, description="Bytes fetched from a partition at a time.")
+    batch_bytes: int = Field(8_000_000, ge=1024, le=1_000_000_000, description="Bytes in one transaction at most.")
+    fetch_bytes: int = Field(
+        8_000_000, ge=1024, le=1_000_000_000, description="Bytes fetched from a partition at a time."
+    )
     gather_ms: int = Field(
         100, ge=0, le=1000, description="How long `ingest` waits for more input before a transaction, at most."
     )
@@ -88,13 +105,16 @@ class Settings(BaseSettings):
         2.0, ge=0, le=60, description="How long `project` lets a busy partition rest, at most; 0 never."
     )
     max_record_bytes: int = Field(
-        1_000_000, ge=1024, description="Largest state or tag record; the brokers' limit less its framing."
+        1_000_000,
+        ge=1024,
+        le=1_000_000_000,
+        description="Largest state or tag record; the brokers' limit less its framing.",
     )
     transaction_timeout_ms: int = Field(
-        15_000, ge=1000, description="After which the broker aborts a transaction."
+        15_000, ge=1000, le=900_000, description="After which the broker aborts a transaction."
     )
     session_timeout_ms: int = Field(
-        10_000, ge=1000, description="After which the broker gives up a silent worker."
+        10_000, ge=1000, le=1_800_000, description="After which the broker gives up a silent worker."
     )
     health_host: str = Field("127.0.0.1", description="Where a worker listens for health checks.")
     health_port: int | None = Field(

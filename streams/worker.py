@@ -24,7 +24,7 @@ from streams.clients import MissingTopicError, UnreachableError
 from streams.exits import BAD_CONFIGURATION, FINE, NOT_SO, UNREACHABLE
 from streams.lanes.app import StageApp, build_app
 from streams.lanes.fetch import InputLostError
-from streams.lanes.stage import PositionError, Stage, StageName
+from streams.lanes.stage import ForeignRecordError, PositionError, Stage, StageName
 from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError, RecordTooLargeError, RefusedError
 from streams.logs import describe, tell
 from streams.rulebooks.activation import RulesError
@@ -47,6 +47,8 @@ STAGES: dict[StageName, tuple[str, str]] = {
 }
 """Module and class of each stage; the class takes the settings and is a `streams.lanes.stage.Stage`."""
 
+_TO_STOP = (signal.SIGTERM, signal.SIGINT)
+
 STOP_SECONDS = 15.0
 """How long apps may take to leave their groups; past it the process ends all the same."""
 COLLECT_SECONDS = 30.0
@@ -62,6 +64,7 @@ class TopicsError(Exception):
 
 tell(
     FencedError,
+    ForeignRecordError,
     ForeignViewError,
     HangingTransactionError,
     HealthAddressError,
@@ -95,6 +98,9 @@ def run_worker(settings: Settings, only: Sequence[StageName] = ALL_STAGES) -> in
         return BAD_CONFIGURATION
     try:
         return asyncio.run(_start(settings, only))
+    except asyncio.CancelledError:
+        log.info("stopped")
+        return FINE
     except UnreachableError as error:
         log.error("unreachable", extra={"error": describe(error)})
         return UNREACHABLE
@@ -134,12 +140,20 @@ async def check_topics(settings: Settings) -> None:
     joined = {settings.topic(name) for name in CO_PARTITIONED}
     counts = {d.topic: d.found for d in differences if d.setting == "partitions" and d.topic in joined}
     if counts and (len(counts) < len(joined) or len(set(counts.values())) > 1):
-        raise TopicsError(f"expected as many partitions in each of {_joined(joined)}, found {_told(counts)}")
+        raise TopicsError(
+            f"expected as many partitions in each of {_joined(joined)}, found {_told(counts)}. "
+            "Give a new deployment (app, topic_prefix) topics made by `tagger topics create`"
+        )
     for difference in differences:
         log.warning("topic differs", extra={"difference": str(difference)})
 
 
 async def _start(settings: Settings, only: Sequence[StageName]) -> int:
+    starting = asyncio.current_task()
+    assert starting is not None
+    for number in _TO_STOP:  # until `Worker.run` puts its own in their place
+        with suppress(ValueError, RuntimeError, NotImplementedError):
+            asyncio.get_running_loop().add_signal_handler(number, starting.cancel)
     await check_topics(settings)
     if set(only) & {"ingest", "decide"}:
         digest = await importlib.import_module("streams.rulebooks.activation").bootstrap(settings)
@@ -184,7 +198,7 @@ class Worker:
     async def run(self) -> int:
         """Run until stopped or failed; returns the exit code."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _TO_STOP:
             with suppress(ValueError, NotImplementedError):  # not in the main thread: the caller stops us
                 loop.add_signal_handler(number, self.stop)
         log.info("starting", extra={"stages": [app.ownership.stage.name for app in self.apps]})

@@ -12,6 +12,7 @@ from streams.cli.exits import CommandError, run
 from streams.cli.show import Columns, partition_for, print_json, print_table, reading
 from streams.exits import NOT_SO
 from streams.settings import Settings
+from tagger.folding.meta import META_KEY
 from tagger.view import View, project_customer
 
 
@@ -63,6 +64,6 @@ async def _last_state(settings: Settings, customer_id: str) -> ConsumerRecord | 
     topic, key = settings.topic(CUSTOMERS), customer_id.encode()
     last = None
     async for record in partition_for(settings, topic, key):
-        if record.key == key:
+        if record.key == key and customer_id != META_KEY:
             last = record
     return None if last is None or last.value is None else last

@@ -71,9 +71,7 @@ def show_dead_letter(settings: Settings, place: str, as_json: bool) -> None:
 
     Exits 1 when that record is no dead letter.
     """
-    source, at, offset = place.rpartition("@")
-    if not (at and offset.isdigit() and "-" in source):
-        raise click.BadParameter(f"expected TOPIC-PARTITION@OFFSET such as bank.transactions-3@812, got {place}")
+    source, _, offset = _checked(place).rpartition("@")
     with reading(settings.topic(DEAD_LETTERS)):
         letter = run(_dead_letter(settings, source, int(offset)))
     if letter is None:
@@ -178,7 +176,7 @@ def replay(
 
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(:?)=(.*)", re.DOTALL)
-_PLACE = re.compile(r".+-\d+@\d+")
+_PLACE = re.compile(r".+-[0-9]{1,10}@[0-9]{1,19}")
 
 
 class _Mended(msgspec.Struct):

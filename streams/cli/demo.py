@@ -21,6 +21,7 @@ from streams import topics
 from streams.child import Child
 from streams.cli.demo_screen import open_screen
 from streams.cli.exits import CommandError, run
+from streams.cli.sending import FiniteRange
 from streams.embedded import Address, EmbeddedBroker, EmbeddedBrokerError
 from streams.exits import NOT_SO, UNREACHABLE
 from streams.follow import Followed, Follower
@@ -52,9 +53,7 @@ class Stall:
 
 @click.command()
 @click.option("--events", default=20_000, show_default=True, type=click.IntRange(min=300), help="About how many.")
-@click.option(
-    "--seconds", default=15.0, show_default=True, type=click.FloatRange(min=1), help="To send them over."
-)
+@click.option("--seconds", default=15.0, show_default=True, type=FiniteRange(min=1), help="To send them over.")
 @click.option("--seed", default=1, show_default=True, help="Another seed makes up another bank.")
 @click.option("--keep", is_flag=True, help="Leave broker and worker running at the end, until Ctrl-C.")
 def demo(events: int, seconds: float, seed: int, keep: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 from aiokafka.errors import (
+    InvalidConfigurationError,
     InvalidReplicationFactorError,
     InvalidTopicError,
     KafkaError,
@@ -15,12 +16,19 @@ from aiokafka.errors import (
 )
 
 from streams.clients import MissingTopicError, UnreachableError
-from streams.exits import BAD_CONFIGURATION, UNREACHABLE
+from streams.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE
+from streams.lanes.stage import ForeignRecordError
+from streams.lanes.unit_of_work import RefusedError
 from streams.sources.record import SourceError
 
 Answer = TypeVar("Answer")
 
-_REFUSED_SETTINGS = (InvalidReplicationFactorError, InvalidTopicError, PolicyViolationError)
+_REFUSED_SETTINGS = (
+    InvalidConfigurationError,
+    InvalidReplicationFactorError,
+    InvalidTopicError,
+    PolicyViolationError,
+)
 
 
 class CommandError(click.ClickException):
@@ -40,6 +48,10 @@ def run(work: Coroutine[Any, Any, Answer]) -> Answer:
     except UnreachableError as error:
         raise CommandError(str(error), UNREACHABLE) from error
     except MissingTopicError as error:
+        raise CommandError(str(error), BAD_CONFIGURATION) from error
+    except ForeignRecordError as error:
+        raise CommandError(str(error), NOT_SO) from error
+    except RefusedError as error:
         raise CommandError(str(error), BAD_CONFIGURATION) from error
     except _REFUSED_SETTINGS as error:
         raise CommandError(f"the broker refused what the settings ask for: {error}", BAD_CONFIGURATION) from error

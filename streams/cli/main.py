@@ -7,6 +7,9 @@ import errno
 import importlib
 import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +62,38 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        _open_closed_streams()
+        return super().main(*args, **options)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        with _telling_what_takes_no_more():  # --help and --version print while they are read
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _telling_what_takes_no_more():
             return super().invoke(ctx)
-        # Files that a command names tell for themselves (`outputs`); what is left is what it prints.
-        except OSError as error:
-            if error.errno not in _UNWRITABLE:
-                raise
-            raise UnwritableOutput(f"what was printed could not be written: {error.strerror}") from error
+
+
+def _open_closed_streams() -> None:
+    """Let what is printed to a stream that was closed at start, Python's None, go nowhere.
+
+    A `print` to None goes to standard output, and None is asked in vain whether it is a terminal.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - for as long as the process lives
+
+
+@contextmanager
+def _telling_what_takes_no_more() -> Iterator[None]:
+    try:
+        yield
+    # Files that a command names tell for themselves (`outputs`); what is left is what it prints.
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        raise UnwritableOutput(f"what was printed could not be written: {error.strerror}") from error
 
 
 class SettingsProblem(click.ClickException):
@@ -113,7 +140,7 @@ def main(context: click.Context, config: Path | None, bootstrap: str | None) -> 
     except ValidationError as error:
         raise SettingsProblem(_told(error)) from error
     except (SettingsError, ValueError) as error:
-        raise SettingsProblem(f"the settings cannot be read: {_unread(error)}") from error
+        raise SettingsProblem(f"the settings cannot be read: {_unread(error, config)}") from error
     if context.invoked_subcommand != "worker":  # whose standard error is JSON, and which logs it
         for warning in misspelled(os.environ):
             click.echo(f"Warning: {warning}", err=True)
@@ -132,11 +159,11 @@ def _told(error: ValidationError) -> str:
     return "\n".join(lines)
 
 
-def _unread(error: Exception) -> str:
+def _unread(error: Exception, config: Path | None) -> str:
     """What a reader of settings said; of a variable that is not JSON it names no more than the field."""
     field = _FIELD.search(str(error))
     if field is None:
-        return str(error)
+        return f"{config}: expected a TOML file: {error}"
     variable = f"TAGGER_{field[1].upper()}"
     return f"{variable}: expected JSON as docs/settings.md shows it, got {os.environ.get(variable, '')!r}"
 

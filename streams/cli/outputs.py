@@ -1,5 +1,6 @@
 """Files that a command writes: opened before the work begins, and whole when it exits 0."""
 
+import sys
 from pathlib import Path
 from typing import IO, Any
 
@@ -68,6 +69,8 @@ class OutputFile(click.File):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         self._refuse_a_source(str(value), param, ctx)
         self._refuse_another_output(str(value), param, ctx)
+        if str(value) == "-" and sys.__stdout__ is None:  # Python's word for one that was closed at start
+            self.fail("-: expected a file to write to: standard output is closed", param, ctx)
         output = Output(super().convert(value, param, ctx), str(value))
         if ctx is not None:
             # Before click's own closing, which comes first in and so last out.

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from streams.cli.exits import reading_sources
-from streams.cli.sending import send
+from streams.cli.sending import FiniteRange, send
 from streams.settings import Settings
 from streams.sources.formats import FORMATS, ReadOptions, open_source
 
@@ -14,9 +14,9 @@ from streams.sources.formats import FORMATS, ReadOptions, open_source
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--format", "format_name", required=True, type=click.Choice(list(FORMATS)), help="What SOURCE is.")
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Records a second; all speed without.")
+@click.option("--rate", type=FiniteRange(min=0, min_open=True), help="Records a second; all speed without.")
 @click.option("--limit", type=click.IntRange(min=1), help="Stop after this many records.")
-@click.option("--to-topic", help="Send every record to this topic.")
+@click.option("--to-topic", help="Send every record to this input topic.")
 @click.option("--profiles", is_flag=True, help="berka: send the accounts' owners too.")
 @click.option("--customer-prefix", default="", help="berka, taobao: put before every customer's id.")
 @click.option("--keep-going", is_flag=True, help="jsonl: count lines that are no records, and go on.")

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Coroutine
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from schemas.bankday import BankCalendar
 from streams.cli.exits import CommandError, run
 from streams.cli.packs import packs_in, read_rules, rulebook_of
 from streams.exits import BAD_CONFIGURATION, NOT_SO, UNREACHABLE
+from streams.history import read_moment
 from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError
 from streams.rulebooks import activation
 from streams.rulebooks.activation import Published, published
@@ -173,10 +173,9 @@ def _find_digest(found: Published, which: str) -> str:
 
 def _instant(text: str, settings: Settings) -> int:
     try:
-        return BankCalendar(settings.zone).instant_ms(datetime.fromisoformat(text))
+        return BankCalendar(settings.zone).instant_ms(read_moment(text))
     except ValueError as error:
-        expected = f"expected a date, a time like 2026-03-31 18:00, or RFC 3339, got {text!r}"
-        raise click.BadParameter(expected, param_hint="--at") from error
+        raise click.BadParameter(str(error), param_hint="--at") from error
 
 
 def _write(work: Coroutine[Any, Any, None]) -> None:

@@ -1,8 +1,10 @@
 """Publishing records from a command: progress on the way, and what was sent at the end."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
@@ -11,6 +13,16 @@ from streams.cli.progress import counting
 from streams.publish import publish
 from streams.settings import Settings
 from streams.sources.record import SourceRecord
+
+
+class FiniteRange(click.FloatRange):
+    """A range that neither infinity nor what is no number lies in; click's own takes `nan` for any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"expected a finite number, got {value}", param, ctx)
+        return number
 
 
 def send(

@@ -14,7 +14,7 @@ from schemas.topics import APP_EVENTS, TRANSACTIONS
 from streams.cli.exits import CommandError, reading_sources
 from streams.cli.outputs import Output, OutputFile
 from streams.cli.progress import counting
-from streams.cli.sending import say_counts, send
+from streams.cli.sending import FiniteRange, say_counts, send
 from streams.cli.show import Columns, print_table
 from streams.exits import NOT_SO
 from streams.settings import Settings
@@ -40,7 +40,7 @@ _FIRST_START, _LAST_DAY = date(1973, 1, 1), date(2199, 12, 31)
     type=click.DateTime(["%Y-%m-%d"]),
     help="First bank day.",
 )
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Records a second; all speed without.")
+@click.option("--rate", type=FiniteRange(min=0, min_open=True), help="Records a second; all speed without.")
 @click.option("--out", type=OutputFile("wb"), help="Write the records here as jsonl, and publish nothing.")
 @click.option(
     "--labels", "labels_file", type=OutputFile("wb"), help="Write what should be tagged here, as JSON lines."

@@ -173,6 +173,7 @@ class _Examination:
             self._lost(error)
 
     def _lost(self, error: Exception) -> None:
-        self._report.unreachable = (
-            f"expected a Redis that answers at redis_url to compare the view, found {type(error).__name__}"
-        )
+        found = type(error).__name__
+        if isinstance(error, redis_errors.ResponseError):  # the server's words, which repeat no password
+            found = f"{found}: {error}"
+        self._report.unreachable = f"expected a Redis that answers at redis_url to compare the view, found {found}"

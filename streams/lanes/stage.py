@@ -10,6 +10,16 @@ from streams.settings import Settings
 StageName = Literal["ingest", "decide", "project"]
 
 
+class ForeignRecordError(Exception):
+    """A record of the journal that ingest did not write."""
+
+    def __init__(self, record: ConsumerRecord, error: Exception) -> None:
+        super().__init__(
+            f"expected a journal record at {record.topic}-{record.partition}@{record.offset}, found one that is "
+            f"none ({type(error).__name__}): something besides the workers wrote it; see `tagger doctor`"
+        )
+
+
 class PositionError(Exception):
     """What says where to go on is contradicted; going on could lose, skip or repeat records or decisions."""
 

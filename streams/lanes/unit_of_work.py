@@ -23,6 +23,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     InvalidProducerEpoch,
+    InvalidTransactionTimeout,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerFenced,
@@ -48,6 +49,7 @@ _CLOSE_SECONDS = 2.0
 
 _REFUSALS = (
     GroupAuthorizationFailedError,
+    InvalidTransactionTimeout,  # the broker's transaction.max.timeout.ms is below ours
     MessageSizeTooLargeError,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,

@@ -19,7 +19,10 @@ def read_packs(folder: Path) -> dict[Path, str]:
     # A link to nowhere is refused by name: left out, its settings or the contact policy would go unseen.
     paths = sorted(path for path in found if path.suffix in _SUFFIXES and not path.is_dir())
     if not paths:
-        raise UnreadablePacksError(f"expected rule packs (*.yaml) in the folder {folder}, found none")
+        instead = "found none" if folder.is_dir() else f"there is no such folder in {Path.cwd()}"
+        raise UnreadablePacksError(
+            f"expected rule packs (*.yaml) in the folder {folder}, {instead}: name another, or set TAGGER_RULES"
+        )
     return {path: _read(path) for path in paths}
 
 

@@ -25,7 +25,7 @@ from schemas.journal import Activation, decode_record
 from schemas.topics import CUSTOMERS, JOURNAL, TAGS
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, read_topic
-from streams.lanes.stage import PositionError, StageName, group_of
+from streams.lanes.stage import ForeignRecordError, PositionError, StageName, group_of
 from streams.lanes.unit_of_work import UnitOfWork, transactional_id
 from streams.partitioner import name_of
 from streams.settings import Settings
@@ -152,7 +152,10 @@ class DecideTask:
             offset = fetched.offset
             if offset < next_offset:
                 continue
-            record = decode_record(fetched.value)
+            try:
+                record = decode_record(fetched.value)
+            except (TypeError, ValueError) as error:
+                raise ForeignRecordError(fetched, error) from error
             if type(record) is Activation and record.digest not in self._rulebooks:
                 await self._rulebooks.refresh()
             while not batch.fold(offset, record):

@@ -8,6 +8,7 @@ from kafka_broker import KafkaBroker
 
 from schemas.journal import Activation, JournalRecord, Pause, decode_record
 from streams.clients import MissingTopicError, open_producer, read_topic
+from streams.lanes.unit_of_work import RefusedError
 from streams.rulebooks.activation import RulesError, activate, activation_id, bootstrap, pause, publish, published
 from streams.settings import Settings
 from streams.topics import create
@@ -121,6 +122,16 @@ async def test_going_back_is_activating_the_earlier_digest(settings: Settings) -
 async def test_unknown_digest_is_refused_and_named(settings: Settings) -> None:
     with pytest.raises(LookupError, match="expected a published rulebook ab12, found none"):
         await activate(settings, "ab12")
+    assert await activations(settings) == [[]] * PARTITIONS
+
+
+async def test_a_transaction_timeout_that_the_broker_forbids_is_told_and_not_tried_again(
+    settings: Settings,
+) -> None:
+    digest = await publish(settings, packs())
+    allowed_by_another_broker = settings.model_copy(update={"transaction_timeout_ms": 2_000_000})
+    with pytest.raises(RefusedError, match="InvalidTransactionTimeout"):
+        await activate(allowed_by_another_broker, digest)
     assert await activations(settings) == [[]] * PARTITIONS
 
 

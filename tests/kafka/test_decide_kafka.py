@@ -13,12 +13,16 @@ from schemas.topics import CUSTOMERS, TAGS
 from streams import failpoints
 from streams.clients import committed_offsets, offset_ranges, open_admin, open_producer, read_topic
 from streams.failpoints import FailPointError
-from streams.lanes.stage import PositionError
+from streams.lanes.stage import ForeignRecordError, PositionError
 from streams.lanes.unit_of_work import FencedError, OutcomeUnknownError, RecordTooLargeError, UnitOfWork
+from streams.refold import refold
+from streams.rulebooks.folder import read_folder
 from streams.stages.restore import HangingTransactionError, restore
 from streams.topics import create
+from tagger.packs.rulebook import read_rulebook
 
 pytestmark = pytest.mark.kafka
+RULES = Path(__file__).resolve().parents[2] / "rules"
 
 
 @pytest.fixture
@@ -246,6 +250,24 @@ async def test_a_first_transaction_that_was_aborted_is_no_beginning(deployment: 
     again = deployment.task(0)
     assert await again.take_over() == 0
     await again.release()
+
+
+@pytest.mark.parametrize("value", [b'{"event_id": "t-1"}', None])
+async def test_a_record_that_ingest_did_not_write_is_named_by_its_place(
+    deployment: Deployment, value: bytes | None
+) -> None:
+    await deployment.write(numbered(20))
+    async with open_producer(deployment.settings) as producer:
+        wrong = await producer.send_and_wait(deployment.journal, value, b"C1", 0)
+    records = [record async for record in read_topic(deployment.settings, deployment.journal, [0])]
+    told = f"expected a journal record at {deployment.journal}-0@{wrong.offset}, found one that is none"
+    task = deployment.task(0)
+    await task.take_over()
+    with pytest.raises(ForeignRecordError, match=told):
+        await task.process(records)
+    await task.release()
+    with pytest.raises(ForeignRecordError, match=told):
+        await refold(deployment.settings, read_rulebook(read_folder(RULES)))
 
 
 async def test_a_changelog_that_lost_its_end_is_refused(deployment: Deployment) -> None:

@@ -356,6 +356,10 @@ def test_command_says_so_and_exits(kafka: KafkaBroker, redis_url: str, topic_pre
     down = CliRunner().invoke(doctor, ["--json"], obj=with_redis_down)
     assert down.exit_code == 3, down.output
     assert "Redis" in msgspec.json.decode(down.stdout)["unreachable"]
+    no_such_database = settings.model_copy(update={"redis_url": f"{redis_url.rpartition('/')[0]}/99999"})
+    refused = CliRunner().invoke(doctor, ["--json"], obj=no_such_database)
+    assert refused.exit_code == 3, refused.output
+    assert "DB index is out of range" in msgspec.json.decode(refused.stdout)["unreachable"]
 
     async def damage() -> None:
         async with open_producer(settings) as producer:

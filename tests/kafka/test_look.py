@@ -20,6 +20,7 @@ from streams.clients import open_producer
 from streams.partitioner import partition_of
 from streams.settings import Settings
 from streams.topics import create
+from tagger.folding.meta import Meta, encode_meta
 from tagger.state.customer import Account, CustomerState, Episode, RuleState, Series, encode_state
 
 pytestmark = pytest.mark.kafka
@@ -41,6 +42,7 @@ async def fill(settings: Settings) -> None:
         for customer, assets in [("C1", "1.00"), ("C2", "2.00"), ("C1", "3.00"), ("C3", "4.00")]:
             await send(producer, settings, "tagging.customers", customer, state(assets, "inflow"))
         await send(producer, settings, "tagging.customers", "C3", None)
+        await send(producer, settings, "tagging.customers", "#meta", encode_meta(Meta()))
         for number in range(6):
             at = 1_000_000 + number
             await send(producer, settings, "tagging.tags", f"C{number % 3}", tag(number), timestamp_ms=at)
@@ -191,7 +193,16 @@ def test_record_that_is_no_dead_letter_is_exit_code_1(settings: Settings) -> Non
     )
 
 
-@pytest.mark.parametrize("place", ["bank.transactions", "bank.transactions@1", "bank.transactions-0@x"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "bank.transactions",
+        "bank.transactions@1",
+        "bank.transactions-0@x",
+        "bank.transactions-0@\u00b2",
+        f"bank.transactions-0@{'9' * 5000}",
+    ],
+)
 def test_place_that_is_none_is_wrong_usage_and_shown_how(settings: Settings, place: str) -> None:
     result = invoke(dead_letters, settings, "show", place)
     assert result.exit_code == 2

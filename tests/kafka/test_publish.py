@@ -10,14 +10,14 @@ from aiokafka.partitioner import murmur2
 from click.testing import CliRunner
 from kafka_broker import KafkaBroker
 
-from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
+from schemas.topics import APP_EVENTS, JOURNAL, PROFILES, TRANSACTIONS
 from streams.child import free_port
 from streams.cli.replay import replay
 from streams.cli.simulate import simulate
 from streams.clients import MissingTopicError, read_topic
 from streams.publish import publish
 from streams.settings import Settings
-from streams.sources.record import SourceRecord
+from streams.sources.record import SourceError, SourceRecord
 from streams.sources.simulate import Plan
 from streams.sources.simulate import simulate as make_up
 from streams.topics import create
@@ -107,9 +107,28 @@ async def test_a_rate_is_kept(settings: Settings) -> None:
     assert time.monotonic() - began > 0.9
 
 
-async def test_a_topic_that_does_not_exist_is_named(settings: Settings) -> None:
-    with pytest.raises(MissingTopicError, match=r"bank\.cards"):
-        await publish(settings, [SourceRecord("bank.cards", None, b"{}")], topics=None)
+async def test_a_topic_that_does_not_exist_is_named(kafka: KafkaBroker, topic_prefix: str) -> None:
+    nothing = Settings(bootstrap=kafka.bootstrap, topic_prefix=topic_prefix)
+    with pytest.raises(MissingTopicError, match=r"bank\.transactions"):
+        await publish(nothing, [SourceRecord(TRANSACTIONS, None, b"{}")], topics=None)
+
+
+@pytest.mark.parametrize("topics", [None, frozenset({JOURNAL})])
+async def test_nothing_but_input_topics_is_written_to(settings: Settings, topics: frozenset[str] | None) -> None:
+    with pytest.raises(
+        SourceError, match=r"expected one of the input topics bank\.transactions, .*, got 'tagging"
+    ):
+        await publish(settings, [SourceRecord(JOURNAL, b"C1", b"{}")], topics=topics)
+    assert await read(settings, JOURNAL) == {}
+
+
+def test_a_replay_to_a_topic_of_the_pipeline_is_wrong_usage(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"topic":"tagging.customers","key":"C1","value":{}}\n')
+    for more in ((), ("--to-topic", JOURNAL)):
+        result = CliRunner().invoke(replay, [str(file), "--format", "jsonl", *more], obj=settings)
+        assert result.exit_code == 2
+        assert "expected one of the input topics" in result.output
 
 
 def test_replay_and_simulate_tell_what_they_sent(settings: Settings, tmp_path: Path) -> None:

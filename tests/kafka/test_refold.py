@@ -60,6 +60,15 @@ async def write_journal(settings: Settings) -> list[JournalRecord]:
     return records
 
 
+async def test_the_partitions_share_what_was_compiled(settings: Settings) -> None:
+    files = read_folder(RULES)
+    digest = await publish_rulebook(settings, files)
+    await activate(settings, digest)
+    for rulebook in (None, read_rulebook(files)):
+        partitions = await refold(settings, rulebook)
+        assert len({id(partition.program(digest)) for partition in partitions}) == 1
+
+
 async def test_the_journal_folded_again_gives_the_tags_of_a_plain_fold(settings: Settings) -> None:
     files = read_folder(RULES)
     digest = await publish_rulebook(settings, files)

@@ -28,6 +28,22 @@ def check_rules(**environment: str) -> Result:
         ("TAGGER_RATES", '{"USD": "-7.1"}', "rate of USD: expected a number > 0"),
         ("TAGGER_RATES", '{"dollar": "7.1"}', "TAGGER_RATES"),
         ("TAGGER_REDIS_URL", "localhost:6379", "expected a URL that begins with one of redis://"),
+        ("TAGGER_REDIS_URL", "redis://localhost:port", "expected redis://[user:password@]host"),
+        ("TAGGER_REDIS_URL", "redis://localhost:99999", "expected redis://[user:password@]host"),
+        ("TAGGER_REDIS_URL", "redis://[::1", "expected redis://[user:password@]host"),
+        ("TAGGER_REDIS_URL", "redis://localhost/one", "/number of the database"),
+        ("TAGGER_REDIS_URL", "redis://localhost/0?bd=3", "with options that Redis has"),
+        ("TAGGER_REDIS_URL", "redis://localhost/0?socket_timeout=long", "with options that Redis has"),
+        ("TAGGER_BOOTSTRAP", "localhost:99999", "expected a port from 1 to 65535 in localhost:99999"),
+        ("TAGGER_APP", "", "expected 1 to 100 letters"),
+        ("TAGGER_APP", "two words", "expected 1 to 100 letters"),
+        ("TAGGER_TICK_SECONDS", "inf", "less than or equal to 3600"),
+        ("TAGGER_ALLOWED_LATENESS_DAYS", "99999999999999", "less than or equal to 36500"),
+        ("TAGGER_PARTITIONS", "99999999999", "less than or equal to 100000"),
+        ("TAGGER_REPLICATION", "40000", "less than or equal to 32767"),
+        ("TAGGER_JOURNAL_RETENTION_DAYS", "99999999999999999", "less than or equal to 36500"),
+        ("TAGGER_TRANSACTION_TIMEOUT_MS", "10000000", "less than or equal to 900000"),
+        ("TAGGER_SESSION_TIMEOUT_MS", "10000000", "less than or equal to 1800000"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused(variable: str, value: str, expected: str) -> None:
@@ -37,10 +53,27 @@ def test_a_value_that_cannot_be_meant_is_refused(variable: str, value: str, expe
     assert expected in result.output
 
 
-def test_what_a_redis_url_holds_is_not_shown() -> None:
-    result = check_rules(TAGGER_REDIS_URL="redsi://:secret@cache:6379")
+@pytest.mark.parametrize(
+    "url", ["redsi://:secret@cache:6379", "redis://:secret@cache:port", "redis://u:sec/ret@c"]
+)
+def test_what_a_redis_url_holds_is_not_shown(url: str) -> None:
+    result = check_rules(TAGGER_REDIS_URL=url)
     assert result.exit_code == 2
-    assert "secret" not in result.output
+    assert "sec" not in result.output
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://cache",
+        "rediss://u:p%40ss@cache:6380/11",
+        "redis://[::1]:6379/0?socket_timeout=1.5&protocol=3",
+        "unix:///run/redis.sock?db=2",
+    ],
+)
+def test_redis_urls_of_every_shape_are_taken(url: str) -> None:
+    assert Settings(redis_url=url).redis_url == url
 
 
 @pytest.mark.parametrize("value", ["broker", "broker:9092", "10.0.0.1:1, kafka_2.bank:65535", "[::1]:9092"])

@@ -56,7 +56,7 @@ def test_a_file_that_is_not_there_or_not_toml_ends_with_2(tmp_path: Path) -> Non
     broken.write_text("bootstrap = ")
     result = invoke("--config", str(broken), "worker")
     assert result.exit_code == 2
-    assert "cannot be read" in result.output
+    assert f"{broken}: expected a TOML file" in result.output
 
 
 def test_the_command_line_goes_before_variables_and_those_before_the_file(

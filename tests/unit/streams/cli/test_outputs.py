@@ -78,11 +78,33 @@ def started(*arguments: str, redirected: str) -> "subprocess.CompletedProcess[st
 
 
 @needs_full
-@pytest.mark.parametrize("arguments", [("rules", "check", "rules"), ("contracts", "--help"), WRITERS["tags"][:4]])
+@pytest.mark.parametrize(
+    "arguments",
+    [("rules", "check", "rules"), ("contracts", "--help"), ("--help",), ("--version",), WRITERS["tags"][:4]],
+)
 def test_a_full_disk_under_standard_output_is_told(arguments: tuple[str, ...]) -> None:
     done = started(*arguments, redirected=f"</dev/null >{FULL}")
     assert done.stderr.endswith("Error: what was printed could not be written: No space left on device\n")
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("writer", ["features", "tags", "simulate"])
+def test_a_closed_standard_output_is_told_to_who_writes_to_it(writer: str) -> None:
+    done = started(*WRITERS[writer], "-", redirected="</dev/null >&-")
+    assert done.stderr.endswith("-: expected a file to write to: standard output is closed\n")
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("arguments", [("tags", "list"), ("customers", "show", "C1"), ("doctor",)])
+def test_a_closed_standard_output_changes_no_exit_code(arguments: tuple[str, ...]) -> None:
+    done = started("--bootstrap", "127.0.0.1:1", *arguments, redirected="</dev/null >&-")
+    assert done.stderr.startswith("Error: expected a Kafka broker at 127.0.0.1:1")
+    assert done.returncode == 3
+
+
+def test_what_belongs_on_a_closed_standard_error_is_not_put_on_standard_output() -> None:
+    done = started(*WRITERS["tags"], "-", redirected="</dev/null 2>&-")
+    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_a_closed_standard_input_is_told() -> None:
@@ -140,3 +162,11 @@ def test_two_outputs_to_one_file_are_refused(tmp_path: Path) -> None:
 def test_a_bench_that_cannot_be_meant_is_refused_before_the_work(arguments: tuple[str, ...], told: str) -> None:
     result = invoke("bench", *arguments)
     assert (result.exit_code, told in result.stderr) == (2, True), result.stderr
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "0"])
+@pytest.mark.parametrize("command", [("simulate", "--rate"), ("replay", "-", "--format", "jsonl", "--rate")])
+def test_a_rate_that_is_no_number_is_refused_before_the_work(command: tuple[str, ...], number: str) -> None:
+    result = invoke("--bootstrap", "127.0.0.1:1", *command, number)
+    assert result.exit_code == 2, result.output
+    assert "Invalid value for '--rate'" in result.stderr

@@ -133,3 +133,11 @@ def test_what_is_neither_folder_nor_digest_ends_with_2() -> None:
     result = run("show", "nowhere")
     assert result.exit_code == 2
     assert "a published digest (or its beginning)" in result.output
+
+
+@pytest.mark.parametrize("at", ["0001-01-01", "9999-12-31", "2200-01-01 00:00", "tomorrow"])
+def test_a_time_that_no_event_has_is_refused_before_anything_is_written(at: str) -> None:
+    result = CliRunner().invoke(rules, ["activate", "ab12cd34", "--at", at], obj=Settings(bootstrap="127.0.0.1:1"))
+    assert result.exit_code == 2, result.output
+    assert "Invalid value for --at: expected a" in result.output
+    assert at in result.output

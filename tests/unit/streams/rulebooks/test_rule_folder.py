@@ -33,9 +33,18 @@ def test_a_link_to_nowhere_and_a_pipe_are_refused_by_name(name: str, tmp_path: P
 
 
 def test_a_folder_without_packs_is_refused(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(UnreadablePacksError, match="expected rule packs"):
-            read_folder(folder)
+    with pytest.raises(
+        UnreadablePacksError, match=r"expected rule packs .*, found none: name another, or set TAGG"
+    ):
+        read_folder(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_told_from_one_without_packs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # as who runs a command from another folder than the checkout
+    with pytest.raises(UnreadablePacksError, match=f"in the folder rules, there is no such folder in {tmp_path}"):
+        read_folder(Path("rules"))
 
 
 @pytest.mark.parametrize(
