@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from streams.setting_types import App, Bootstrap, ClockTopics, CurrencyRates, RedisUrl, TopicPrefix, Zone
+from tagger.features.summary import MAX_RECENT_DAYS
 from tagger.ingest.partition import IngestSettings
 from tagger.settings import CoreSettings
 
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
     allowed_lateness_days: int = Field(
         _CORE.allowed_lateness_days,
         ge=0,
-        le=_MOST_DAYS,
+        le=MAX_RECENT_DAYS - 1,  # a `summary` knows for so long which days it has counted
         description="Bank days an event may lie behind the clock.",
     )
     max_future_seconds: int = Field(

@@ -38,7 +38,7 @@ def check_rules(**environment: str) -> Result:
         ("TAGGER_APP", "", "expected 1 to 100 letters"),
         ("TAGGER_APP", "two words", "expected 1 to 100 letters"),
         ("TAGGER_TICK_SECONDS", "inf", "less than or equal to 3600"),
-        ("TAGGER_ALLOWED_LATENESS_DAYS", "99999999999999", "less than or equal to 36500"),
+        ("TAGGER_ALLOWED_LATENESS_DAYS", "99999999999999", "less than or equal to 31"),
         ("TAGGER_PARTITIONS", "99999999999", "less than or equal to 100000"),
         ("TAGGER_REPLICATION", "40000", "less than or equal to 32767"),
         ("TAGGER_JOURNAL_RETENTION_DAYS", "99999999999999999", "less than or equal to 36500"),
