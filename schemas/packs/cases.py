@@ -1,11 +1,14 @@
 """The cases of a rule pack: inputs in journal order, and all the tags they lead to (rulebook.md §1)."""
 
+from collections.abc import Callable
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from schemas import journal
+from schemas import journal, scalars
+from schemas.events import MAX_INTEGER
 from schemas.packs.model import AnyMapping, AnySequence, PackModel, one_of
 from schemas.packs.profile import ProfileText
 from schemas.packs.scalars import (
@@ -24,6 +27,7 @@ from schemas.packs.scalars import (
 from schemas.tags import Change, RevokeReason
 
 _FIRST_YEAR, _LAST_YEAR = 1900, 2199
+_NAME_LENGTH = 64
 
 
 def _parse_fen(value: object) -> int:
@@ -35,8 +39,38 @@ def _parse_fen(value: object) -> int:
     return int(fen)
 
 
+def _check_amount(fen: int) -> int:
+    if not 0 < fen <= scalars.MAX_AMOUNT_FEN:
+        refuse("an amount above 0, at most 10^11", f"{Decimal(fen) / 100:f}")
+    return fen
+
+
+def _check_balance(fen: int) -> int:
+    if not -scalars.MAX_MONEY_FEN <= fen <= scalars.MAX_MONEY_FEN:
+        refuse("a balance within ±10^15", f"{Decimal(fen) / 100:f}")
+    return fen
+
+
 def _parse_day(value: object) -> date:
     return parse_date(value)
+
+
+def _of_input(check: Callable[[str], str]) -> AfterValidator:
+    """Refuse a text that no input could hold; `check` says in its error what one holds."""
+
+    def validate(text: str) -> str:
+        try:
+            return check(text)
+        except ValueError as error:
+            refuse(str(error), text)
+
+    return AfterValidator(validate)
+
+
+def _check_name(text: str) -> str:
+    if not 1 <= len(text) <= _NAME_LENGTH:
+        raise ValueError(f"1 to {_NAME_LENGTH} characters")
+    return text
 
 
 def _check_time(moment: datetime) -> datetime:
@@ -47,7 +81,11 @@ def _check_time(moment: datetime) -> datetime:
 
 
 Time = Annotated[Moment, AfterValidator(_check_time)]
-AmountFen = Annotated[int, BeforeValidator(_parse_fen), NUMBER_SCHEMA]
+AmountFen = Annotated[int, BeforeValidator(_parse_fen), AfterValidator(_check_amount), NUMBER_SCHEMA]
+BalanceFen = Annotated[int, BeforeValidator(_parse_fen), AfterValidator(_check_balance), NUMBER_SCHEMA]
+Name = Annotated[Text, _of_input(_check_name)]
+Word = Annotated[Text, _of_input(scalars.check_word)]
+Currency = Annotated[Text, _of_input(scalars.check_currency)]
 Day = Annotated[date, BeforeValidator(_parse_day), DATE_SCHEMA]
 AccountType = Annotated[journal.AccountType, one_of(*get_args(journal.AccountType))]
 Action = Annotated[journal.Action, one_of(*get_args(journal.Action))]
@@ -66,19 +104,19 @@ class GivenTransaction(GivenModel):
     """A transaction; without `account` the customer has one account per account type."""
 
     telling = ("credit", "debit")
-    credit_fen: AmountFen | None = Field(None, alias="credit", gt=0)
-    debit_fen: AmountFen | None = Field(None, alias="debit", gt=0)
-    account: Text | None = None
+    credit_fen: AmountFen | None = Field(None, alias="credit")
+    debit_fen: AmountFen | None = Field(None, alias="debit")
+    account: Name | None = None
     account_type: AccountType = "current"
-    balance_after_fen: AmountFen | None = Field(None, alias="balance_after")
-    currency: Text = "CNY"
-    kind: Text = "other"
-    channel: Text | None = None
-    product_id: Text | None = None
-    product_family: Text | None = None
+    balance_after_fen: BalanceFen | None = Field(None, alias="balance_after")
+    currency: Currency = "CNY"
+    kind: Word = "other"
+    channel: Name | None = None
+    product_id: Name | None = None
+    product_family: Name | None = None
     matures_on: Day | None = None
     own_transfer: Boolean = False
-    event_id: Text | None = None
+    event_id: Name | None = None
 
     @property
     def direction(self) -> journal.Direction:
@@ -100,11 +138,11 @@ class GivenTransaction(GivenModel):
 class GivenAppEvent(GivenModel):
     telling = ("action",)
     action: Action
-    category: Text | None = None
-    product_id: Text | None = None
-    channel: Text = "app"
-    dwell_ms: Integer | None = Field(None, ge=0)
-    event_id: Text | None = None
+    category: Name | None = None
+    product_id: Name | None = None
+    channel: Name = "app"
+    dwell_ms: Integer | None = Field(None, ge=0, le=MAX_INTEGER)
+    event_id: Name | None = None
 
 
 class GivenProfile(GivenModel):
@@ -112,14 +150,14 @@ class GivenProfile(GivenModel):
 
     telling = ("profile",)
     profile: ProfileText
-    event_id: Text | None = None
+    event_id: Name | None = None
 
 
 class ApprovalText(PackModel):
     subject: Slug
     grade: Slug
-    maker: Text
-    checker: Text
+    maker: Name
+    checker: Name
     decision: Decision
 
     @model_validator(mode="after")
@@ -132,7 +170,7 @@ class ApprovalText(PackModel):
 class GivenApproval(GivenModel):
     telling = ("approval",)
     approval: ApprovalText
-    event_id: Text | None = None
+    event_id: Name | None = None
 
 
 class FeedbackText(PackModel):
@@ -145,7 +183,7 @@ class FeedbackText(PackModel):
 class GivenFeedback(GivenModel):
     telling = ("feedback",)
     feedback: FeedbackText
-    event_id: Text | None = None
+    event_id: Name | None = None
 
 
 class GivenTick(GivenModel):

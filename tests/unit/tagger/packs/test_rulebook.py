@@ -445,7 +445,29 @@ cases:
         ),
         (
             "pack: p\ncases: [{it: x, given: [{at: 2026-03-02 09:00, credit: 0}], expect: []}]",
-            ":2:56: got '0'; expected credit above 0",
+            ":2:56: got '0'; expected an amount above 0, at most 10^11",
+        ),
+        (
+            "pack: p\ncases: [{it: x, given: [{at: 2026-03-01 09:00, credit: 1000000000000}], expect: []}]",
+            "got '1000000000000'; expected an amount above 0, at most 10^11",
+        ),
+        (
+            "pack: p\ncases: [{it: x, "
+            "given: [{at: 2026-03-01 09:00, balance_after: -10000000000000.01万, debit: 1}], expect: []}]",
+            "expected a balance within ±10^15",
+        ),
+        (
+            "pack: p\ncases: [{it: x, given: [{at: 2026-03-01 09:00, debit: 1, currency: dollars}], expect: []}]",
+            "got 'dollars'; expected a currency code of three capital letters",
+        ),
+        (
+            "pack: p\ncases: [{it: x, given: [{at: 2026-03-01 09:00, debit: 1, kind: Salary}], expect: []}]",
+            "got 'Salary'; expected a lower-case word",
+        ),
+        (
+            f"pack: p\ncases: [{{it: x, "
+            f"given: [{{at: 2026-03-01 09:00, action: view, category: {'x' * 65}}}], expect: []}}]",
+            "expected 1 to 64 characters",
         ),
         (
             "pack: p\ncases: [{it: x, given: [{at: 9999-12-31 23:59}], expect: []}]",
