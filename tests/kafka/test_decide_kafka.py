@@ -278,7 +278,11 @@ async def test_a_changelog_that_lost_its_end_is_refused(deployment: Deployment) 
     earlier = deployment.task(0)
     at = await earlier.take_over()
     await earlier.release()
-    async with AIOKafkaConsumer(bootstrap_servers=settings.bootstrap, group_id=group) as consumer:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=settings.bootstrap,
+        group_id=group,
+        enable_auto_commit=False,  # which would commit where the group stood, over ours
+    ) as consumer:
         consumer.assign([journal])
         await consumer.commit({journal: at + 5})
     task = deployment.task(0)
