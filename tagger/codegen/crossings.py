@@ -9,6 +9,7 @@ leaves.
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from schemas.bankday import BankCalendar
@@ -27,6 +28,19 @@ from tagger.state.day_values import entries_descending, entries_since
 
 _NEVER_NEGATIVE = (None, "amount_fen", "dwell_ms")
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """The whole numbers on whose sides rules ask a count or sum of days to lie, ascending."""
+
+    feature: DayAggregate
+    cuts: tuple[int, ...]
+
+    @property
+    def only_adds(self) -> bool:
+        """No event takes anything away."""
+        return self.feature.field in _NEVER_NEGATIVE
 
 
 def cuts_of(rule: Rule, feature: DayAggregate) -> frozenset[int] | None:

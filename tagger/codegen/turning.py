@@ -11,7 +11,7 @@ from itertools import chain, groupby
 import msgspec
 
 from schemas.bankday import BankCalendar, next_period_start
-from tagger.codegen.crossings import cuts_of, next_crossing
+from tagger.codegen.crossings import Crossing, cuts_of, next_crossing
 from tagger.codegen.time_guards import TimeGuard, time_guard
 from tagger.codegen.writer import Writer
 from tagger.expr.compile import define
@@ -82,8 +82,8 @@ class Turn:
         monthly: turns on the first day of a month only.
         each_month: turns on every one of them.
         source, leaves_after: the events that bring a turn, and at least how many days later; None for all.
-        is_crossing: comes only where a number is crossed, so that an event that crosses one brings the turn of
-            days before it.
+        crossing: comes only where a number is crossed, so that an event that crosses one brings the turn of days
+            before it. Other events do not, where the value is never negative: they only put it off.
     """
 
     name: str
@@ -96,7 +96,7 @@ class Turn:
     each_month: bool = False
     source: str | None = None
     leaves_after: int = 1
-    is_crossing: bool = False
+    crossing: Crossing | None = None
 
     @property
     def is_guarded(self) -> bool:
@@ -104,7 +104,7 @@ class Turn:
         return not self.monthly and self.leaves_after < _GUARDED_DAYS
 
     def after(self, source: str) -> int:
-        """At least how many bank days after its own an event of this kind brings a turn.
+        """At least how many bank days after its own an event of this kind brings a turn, if it crosses no number.
 
         An event may have a time guard let through what it held back, and that may turn the next day.
         """
@@ -112,7 +112,7 @@ class Turn:
             return 1
         if self.source not in (None, source):
             return NEVER_DAYS
-        return 1 if self.is_crossing else self.leaves_after
+        return 1 if self.crossing is not None and not self.crossing.only_adds else self.leaves_after
 
     @property
     def order(self) -> tuple[bool, bool, int, bool, str]:
@@ -192,7 +192,7 @@ def _of_aggregate(
             next_change=next_crossing(feature, cuts, calendar),
             readers=tuple(compares),
             at_hand=at_hand if is_any else "",
-            is_crossing=not is_any,
+            crossing=None if is_any else Crossing(feature, tuple(sorted(cuts))),
         )
 
 

@@ -4,11 +4,12 @@ Features of the same records stand behind one filter, and an event of the day or
 a call a feature.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import cast
 
 from schemas.journal import CustomerEvent
+from tagger.codegen.crossings import Crossing
 from tagger.expr.compile import Emitter, define
 from tagger.features.aggregates import DayAggregate
 from tagger.features.contract import Feature, Moment
@@ -25,8 +26,17 @@ Bit = tuple[StoredFeature, int]
 """A feature, and the bit set when its value may have changed."""
 
 
-def compile_updates(features: Iterable[tuple[Feature, int]]) -> tuple[str, Update]:
-    """The function for features of one kind of event, each with its bit, and its source."""
+def compile_updates(
+    features: Iterable[tuple[Feature, int]], crossings: Iterable[Crossing] = ()
+) -> tuple[str, Update]:
+    """The function for features of one kind of event, each with its bit, and its source.
+
+    Args:
+        crossings: numbers to watch; the moment is told of an event that takes a value across one.
+    """
+    cuts: dict[int, set[int]] = {}
+    for crossing in crossings:
+        cuts.setdefault(crossing.feature.key, set()).update(crossing.cuts)
     stored = [(cast(StoredFeature, feature), bit) for feature, bit in features]
     emitter = Emitter(None, lambda node: node.source.read)
     lines = []
@@ -35,7 +45,7 @@ def compile_updates(features: Iterable[tuple[Feature, int]]) -> tuple[str, Updat
         emitter.constants[f"_{unit}_of"] = bucket
         lines.append(f"    {unit} = _{unit}_of(day)\n")
     for meaning, group in groupby(sorted(stored, key=_meaning), key=_meaning):
-        lines += _group(meaning, list(group), emitter)
+        lines += _group(meaning, list(group), emitter, cuts)
     code = "".join([_HEAD, *lines, "    return changed\n"])
     return code, define(code, "update", emitter.constants)
 
@@ -45,7 +55,7 @@ def _meaning(item: Bit) -> str:
     return "" if where is None else where.meaning
 
 
-def _group(meaning: str, group: Sequence[Bit], emitter: Emitter) -> list[str]:
+def _group(meaning: str, group: Sequence[Bit], emitter: Emitter, cuts: Mapping[int, Iterable[int]]) -> list[str]:
     """Statements that update features of the same records."""
     where, indent, lines = group[0][0].filter, "    ", list[str]()
     if where is not None:
@@ -58,7 +68,10 @@ def _group(meaning: str, group: Sequence[Bit], emitter: Emitter) -> list[str]:
     if bits:
         lines.append(f"{indent}changed |= {bits}\n")
     for feature, bit in group:
-        written = _adding(feature, bit) if isinstance(feature, DayAggregate) else _updating(bit)
+        if isinstance(feature, DayAggregate):
+            written = _adding(feature, bit, sorted(cuts.get(feature.key, ())))
+        else:
+            written = _updating(bit)
         emitter.constants[f"_update{bit}"] = feature.add if isinstance(feature, DayAggregate) else feature.update
         lines += [f"{indent}{line}\n" for line in (f"# {feature.name}", *written)]
     return lines
@@ -68,15 +81,27 @@ def _updating(bit: int) -> list[str]:
     return [f"if _update{bit}(state, event, day, moment):", f"    changed |= {bit}"]
 
 
-def _adding(feature: DayAggregate, bit: int) -> list[str]:
+def _adding(feature: DayAggregate, bit: int, cuts: Sequence[int]) -> list[str]:
     amount = "1" if feature.field is None else f"event.{feature.field}"
     held = f"(held := aggregates.get({feature.key})) is not None and held.last == {feature.unit}"
-    added = [f"    held.value += {amount}", f"    held.total += {amount}"]
+    crossed = _crossed(feature, amount, cuts)
+    added = [f"    held.value += {amount}", f"    held.total += {amount}", *crossed]
     call = f"_update{bit}(state, held, {feature.unit}, {amount}, moment.today)"
+    again = [f"    held = aggregates[{feature.key}]", *crossed] if crossed else []
     if not feature.may_lack:
-        return [f"if {held}:", *added, f"elif not {call}:", f"    changed ^= {bit}"]
+        otherwise = ["else:", *again] if again else []
+        return [f"if {held}:", *added, f"elif not {call}:", f"    changed ^= {bit}", *otherwise]
     return [
         f"if {amount} is None:", "    pass",
         f"elif {held}:", *added, f"    changed |= {bit}",
-        f"elif {call}:", f"    changed |= {bit}",
+        f"elif {call}:", f"    changed |= {bit}", *again,
     ]  # fmt: skip
+
+
+def _crossed(feature: DayAggregate, amount: str, cuts: Sequence[int]) -> list[str]:
+    """Tells of a number crossed; also where the total still holds days that have left, and so may hide one."""
+    if not cuts:
+        return []
+    crossed = [f"held.total - {amount} < {cut} <= held.total" for cut in cuts]
+    stale = f"held.first <= moment.today - {feature.leaves_after}"
+    return [f"    if {' or '.join((*crossed, stale))}:", "        moment.crosses = True"]

@@ -44,9 +44,7 @@ class Program:
         self.printers, self.rules = compiled.printers, compiled.rules
         self.timetable = Timetable(self.rules, calendar)
         self.reach = {
-            source: Reach(
-                source, self.features.values(), self.rules, compiled.bits, self.timetable.turns_after(source)
-            )
+            source: Reach(source, self.features.values(), self.rules, compiled.bits, self.timetable)
             for source in ALL_SOURCES
         }
         self.deadlines = Looks(self._rules_of, None)

@@ -7,6 +7,7 @@ from typing import get_args
 from schemas.journal import CustomerEvent
 from tagger.codegen.guards import Look, compile_look
 from tagger.codegen.updates import compile_updates
+from tagger.compiler.timetable import Timetable
 from tagger.features.bits import BALANCES, PROFILE, FeatureBits
 from tagger.features.contract import Feature
 from tagger.kinds.contract import Context, Occasion, Rule
@@ -98,7 +99,8 @@ class Reach:
         changeable: the bits of all that it may change.
         looks: what looks at the rules, by the bits that have changed.
         ends_holds: may end what holds a tag back, without a tag of its own.
-        turns_after: at least how many bank days after its own an event changes something by passing time.
+        turns_after: at least how many bank days after its own an event that crosses nothing changes something by
+            passing time.
     """
 
     def __init__(
@@ -107,15 +109,15 @@ class Reach:
         features: Iterable[Feature],
         rules: Sequence[Rule],
         bits: FeatureBits,
-        turns_after: int,
+        timetable: Timetable,
     ) -> None:
         by_key = {feature.key: feature for feature in features if feature.source == source}
         updated = [(feature, bits.of(feature)) for feature in by_key.values()]
-        self.update = compile_updates(updated)[1]
+        self.update = compile_updates(updated, timetable.crossings(source))[1]
         self.changeable = _CHANGED.get(source, 0) | sum(bit for _, bit in updated)
         self.looks = Looks(self.touched, source, self.following)
         self.ends_holds = any(source == event.source_kind for event in WORDS_OF_THE_CUSTOMER)
-        self.turns_after = turns_after
+        self.turns_after = timetable.turns_after(source)
         self._source, self._rules = source, rules
 
     def touched(self, changed: int) -> tuple[Rule, ...]:

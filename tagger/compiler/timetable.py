@@ -7,6 +7,7 @@ with a bank day (`tagger.codegen.turning`), and so no earlier than the next midn
 from collections.abc import Callable, Mapping, Sequence
 
 from schemas.bankday import BankCalendar
+from tagger.codegen.crossings import Crossing
 from tagger.codegen.turning import NEVER_DAYS, Days, Turn, compile_turning, days_after, turns_of
 from tagger.features.sliding import SlidingAggregate
 from tagger.kinds.contract import Rule
@@ -53,8 +54,17 @@ class Timetable:
         self._days: dict[int, Days] = {}
 
     def turns_after(self, source: str) -> int:
-        """At least how many bank days after its own an event of this kind changes something by passing time."""
+        """At least how many bank days after its own an event changes something by passing time.
+
+        Of an event of this kind, if it does not cross one of the `crossings`.
+        """
         return min((turn.after(source) for turn in self.turns), default=NEVER_DAYS)
+
+    def crossings(self, source: str) -> tuple[Crossing, ...]:
+        """Which numbers an event of this kind may cross, so that something may change the next day."""
+        if self.turns_after(source) == 1:
+            return ()
+        return tuple(turn.crossing for turn in self.turns if turn.crossing is not None and turn.source == source)
 
     def next_due(
         self, state: CustomerState, warming: Mapping[int, tuple[int, int]], before_ms: int

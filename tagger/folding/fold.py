@@ -119,7 +119,7 @@ class Fold:
     def _evaluate_touched(self, state: CustomerState, reach: Reach, occasion: Occasion) -> None:
         """Evaluate the rules an event touched, and bring `due_ms` down to the earliest that may have come."""
         changed, days = occasion.changed, reach.turns_after
-        if days > 1 and changed != EVERYTHING:
+        if days > 1 and changed != EVERYTHING and not occasion.crosses:
             due_ms = self._calendar.start_ms(occasion.day + days)
         else:
             # What turns with the very midnight of an event is still to come, after all that occurs at it.

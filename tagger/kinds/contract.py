@@ -30,6 +30,7 @@ class Occasion(Moment, gc=False):
         late: the event lies beyond the allowed lateness.
         assets_fen: what the event moved `assets` by.
         changed: bits of the features whose value may have changed; all at a deadline.
+        crosses: the event took a count or sum across a number that rules compare it with, or may have.
     """
 
     event: CustomerEvent | None = None
@@ -37,6 +38,7 @@ class Occasion(Moment, gc=False):
     late: bool = False
     assets_fen: int = 0
     changed: int = -1
+    crosses: bool = False
 
     def is_past(self, end_ms: int) -> bool:
         """Whether a time that includes its end is over: a deadline comes after all that occurred at it."""

@@ -136,3 +136,17 @@ def test_an_event_that_crosses_a_number_brings_the_turn_of_the_days_before_it() 
                 ("2026-03-29 09:00:00", "opened", "r"),
                 ("2026-03-31 00:00:00", "revoked", "r"),
             ], (condition, cuts)
+
+
+def test_an_event_out_of_order_crosses_a_number_though_days_that_have_left_are_still_in_the_total() -> None:
+    pack = "pack: p\nfeatures: {n: {count: transactions, over: 14d}}\nrules: {r: {when: n >= 3}}"
+    records = [money(f"2026-03-{day:02} 09:00", 1, f"t{day}") for day in (1, 2, 14)]
+    records += ticks("2026-03-15 12:00")  # without the first there are two
+    records += [money("2026-03-14 20:00", 1, "late"), *ticks("2026-03-20 00:00")]
+    for cuts in ((), *((cut,) for cut in range(1, 9))):
+        assert run(records, pack, cuts=cuts).brief() == [
+            ("2026-03-14 09:00:00", "opened", "r"),
+            ("2026-03-15 00:00:00", "revoked", "r"),
+            ("2026-03-15 12:00:00", "opened", "r"),
+            ("2026-03-16 00:00:00", "revoked", "r"),
+        ], cuts
