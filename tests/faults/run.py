@@ -38,6 +38,7 @@ LEAST_RECOVERIES = 20
 """Of fewer, the p95 would be the slowest."""
 _START_SECONDS = 180.0
 _SETTLE_SECONDS = 400.0
+_LISTENER_SECONDS = 20.0
 _TRANSACTION_TIMEOUT_MS = 8000
 
 
@@ -208,8 +209,8 @@ async def _judge(plan: Plan, pipeline: Pipeline, redis: RedisServer, watch: TagW
             result.problems.append(f"transactions that never end hide the ends of {open_ones}")
             break
         await asyncio.sleep(0.5)
-    await asyncio.sleep(1.0)  # the live listener polls
     left = await look_at(pipeline, read_redis(redis.url), watch.heard)
+    await watch.hear_until([one.next_offset for one in left.tags], _LISTENER_SECONDS)
     result.problems += problems(left, stream(plan.seed, plan.events, plan.partitions))
     for fates in left.seen.fates().values():
         result.fates.update(applied=fates.applied, duplicate=fates.duplicate, late=fates.late)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -55,6 +55,14 @@ class TagWatch:
         moved = [Moved(partition, since) for partition in sorted(partitions)]
         self._awaited.extend(moved)
         return moved
+
+    async def hear_until(self, offsets: Sequence[int], seconds: float) -> None:
+        """Wait until each partition was heard up to its offset, and no longer than so: a verdict tells the rest."""
+        deadline = time.monotonic() + seconds
+        while any(heard.next_offset < offset for heard, offset in zip(self.heard, offsets, strict=True)):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.1)
 
     async def run(self) -> None:
         topic = self._settings.topic(TAGS)
