@@ -65,7 +65,7 @@ Money = Annotated[
 CustomerId = Annotated[str, _checked(scalars.check_customer_id), _schema(pattern=scalars.CUSTOMER_ID_PATTERN)]
 Word = Annotated[str, _checked(scalars.check_word), _schema(pattern=scalars.WORD_PATTERN)]
 Currency = Annotated[str, _checked(scalars.check_currency), _schema(pattern=scalars.CURRENCY_PATTERN)]
-Name = Annotated[str, Field(min_length=1, max_length=64)]
+Name = Annotated[str, Field(min_length=1, max_length=scalars.MAX_NAME_CHARS)]
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 TagId = Annotated[str, Field(min_length=1, max_length=256)]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]

@@ -6,17 +6,19 @@ says what was expected; it never quotes what came.
 """
 
 import re
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 from schemas.bankday import epoch_ms
 from schemas.money import FEN_PER_YUAN, parse_fen
 
 # Instants a bank can mean; far-past ones are late, not bad, but they must stay representable in every zone.
-MIN_INSTANT_MS = epoch_ms(datetime.fromisoformat("1900-01-01T00:00:00+00:00"))
-MAX_INSTANT_MS = epoch_ms(datetime.fromisoformat("2200-01-01T00:00:00+00:00"))
+FIRST_YEAR, LAST_YEAR = 1900, 2199
+MIN_INSTANT_MS = epoch_ms(datetime(FIRST_YEAR, 1, 1, tzinfo=UTC))
+MAX_INSTANT_MS = epoch_ms(datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
 MIN_DAY = date(1800, 1, 1).toordinal()
 # Leaves room for calendar arithmetic: the day, month or year after it still is a date.
 MAX_DAY = date(2999, 12, 31).toordinal()
+MAX_NAME_CHARS = 64
 MAX_AMOUNT_FEN = 10**11 * FEN_PER_YUAN
 # Balances and yearly sums; with any rate the settings allow, what comes of them is checked again (`Rates.to_fen`).
 MAX_MONEY_FEN = 10**15 * FEN_PER_YUAN

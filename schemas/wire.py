@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from schemas import events
+from schemas import events, scalars
 from schemas.journal import AccountType, Action, CardKind, Decision, Direction, Outcome
 
 # Typed as Any: `UNSET` is falsy and never leaves `schemas.decode`, so the fields keep their plain types.
@@ -18,7 +18,7 @@ _ABSENT: Any = msgspec.UNSET
 
 # Not empty, so that an absent text is the only falsy one; its syntax is for the conversion to check.
 Syntax = Annotated[str, msgspec.Meta(min_length=1)]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=scalars.MAX_NAME_CHARS)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 TagId = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=events.MAX_INTEGER)]

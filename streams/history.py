@@ -19,6 +19,7 @@ from schemas.deadletters import DeadLetter
 from schemas.decode import Decoder
 from schemas.events import INPUTS
 from schemas.journal import Activation, CustomerEvent, JournalRecord, Tick, decode_record
+from schemas.scalars import FIRST_YEAR, LAST_YEAR
 from schemas.topics import CONTROL_HEADER
 from streams.settings import Settings
 from streams.sources.formats import OpenSource
@@ -28,8 +29,6 @@ from tagger.ingest.partition import Ingested, InputPartition, RawRecord
 
 # How far a source's time moves before it is told again.
 _TICK_MS = 60_000
-# Of the times that events may have (`schemas.scalars`).
-_FIRST_YEAR, _LAST_YEAR = 1900, 2199
 
 
 @dataclass(slots=True)
@@ -164,8 +163,8 @@ def read_moment(text: str) -> datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"expected a date, a time like 2026-03-31 18:00, or RFC 3339, got {text!r}") from None
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        raise ValueError(f"expected a time from {_FIRST_YEAR} to {_LAST_YEAR}, got {text!r}")
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise ValueError(f"expected a time from {FIRST_YEAR} to {LAST_YEAR}, got {text!r}")
     return moment
 
 

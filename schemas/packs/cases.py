@@ -26,9 +26,6 @@ from schemas.packs.scalars import (
 )
 from schemas.tags import Change, RevokeReason
 
-_FIRST_YEAR, _LAST_YEAR = 1900, 2199
-_NAME_LENGTH = 64
-
 
 def _parse_fen(value: object) -> int:
     if isinstance(value, int):
@@ -68,22 +65,22 @@ def _of_input(check: Callable[[str], str]) -> AfterValidator:
 
 
 def _check_name(text: str) -> str:
-    if not 1 <= len(text) <= _NAME_LENGTH:
-        raise ValueError(f"1 to {_NAME_LENGTH} characters")
+    if not 1 <= len(text) <= scalars.MAX_NAME_CHARS:
+        refuse(f"1 to {scalars.MAX_NAME_CHARS} characters", text)
     return text
 
 
 def _check_time(moment: datetime) -> datetime:
     # As in events: the days and periods around it are dates, too.
-    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
-        refuse(f"a time from {_FIRST_YEAR} to {_LAST_YEAR}", moment.isoformat(" ", "minutes"))
+    if not scalars.FIRST_YEAR <= moment.year <= scalars.LAST_YEAR:
+        refuse(f"a time from {scalars.FIRST_YEAR} to {scalars.LAST_YEAR}", moment.isoformat(" ", "minutes"))
     return moment
 
 
 Time = Annotated[Moment, AfterValidator(_check_time)]
 AmountFen = Annotated[int, BeforeValidator(_parse_fen), AfterValidator(_check_amount), NUMBER_SCHEMA]
 BalanceFen = Annotated[int, BeforeValidator(_parse_fen), AfterValidator(_check_balance), NUMBER_SCHEMA]
-Name = Annotated[Text, _of_input(_check_name)]
+Name = Annotated[Text, AfterValidator(_check_name)]
 Word = Annotated[Text, _of_input(scalars.check_word)]
 Currency = Annotated[Text, _of_input(scalars.check_currency)]
 Day = Annotated[date, BeforeValidator(_parse_day), DATE_SCHEMA]
