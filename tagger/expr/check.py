@@ -19,15 +19,14 @@ from tagger.expr import nodes
 from tagger.expr.errors import ExpressionError, UnresolvedNameError
 from tagger.expr.functions import FUNCTIONS, FunctionSpec
 from tagger.expr.literals import as_date, as_money, calculate, constants_of, is_untyped, meet_list
+from tagger.expr.model_calls import days_ahead, group_settings, summary_parts
+from tagger.expr.names import read_name, unknown_name
 from tagger.expr.nodes import Const, Node
 from tagger.expr.parse import Parsed, dotted, number_of
 from tagger.expr.scope import Name, Scope, Type, exact
 
 _T = TypeVar("_T")
 _ORDERED = (Type.MONEY, Type.NUMBER, Type.DATE)
-# The longest time ahead that a model is asked about.
-MAX_DAYS = 3660
-_TODAY_PARTS = ("day", "month", "weekday")
 _COMPARISONS: Mapping[type[ast.cmpop], nodes.Comparison] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
     ast.NotIn: "not in",
@@ -138,55 +137,9 @@ class _Checker:
         return Const(Type.NUMBER, False, text, column, exact(number_of(self._parsed, node)), untyped=True)
 
     def name(self, node: ast.Name | ast.Attribute) -> Node:
-        text, column = self._base(node)
         name = dotted(node)
         assert name is not None
-        first, _, part = name.partition(".")
-        if first == "today":
-            return self._today(text, column, part)
-        setting = self._scope.settings.get(first)
-        if setting is not None:
-            value = setting.get(part) if isinstance(setting, Mapping) else None if part else setting
-            if value is None:
-                names = [f"{first}.{key}" for key in setting] if isinstance(setting, Mapping) else [first]
-                raise _unknown_name(name, column, names, "setting")
-            return Const(Type.NUMBER, False, text, column, exact(value), untyped=True)
-        source = self._scope.names.get(name)
-        if source is None:
-            raise self._unknown(name, column)
-        return nodes.Read(source.type, source.optional, text, column, name, source)
-
-    def _today(self, text: str, column: int, part: str) -> Node:
-        if self._scope.today is None or self._scope.today_functions is not None:
-            raise ExpressionError(
-                "there is no `today` inside `where`", column, "the record's day, month or weekday"
-            )
-        if part == "":
-            return nodes.Today(Type.DATE, False, text, column, "")
-        if part not in _TODAY_PARTS:
-            raise _unknown_name(text, column, [f"today.{name}" for name in _TODAY_PARTS], "part of today")
-        return nodes.Today(Type.NUMBER, False, text, column, part)  # type: ignore[arg-type]
-
-    def _unknown(self, name: str, column: int) -> ExpressionError:
-        names = list(self._scope.names)
-        parts = [other for other in names if other.startswith(f"{name}.")]
-        if parts:
-            return ExpressionError(f"`{name}` has parts; say which", column, " or ".join(parts), parts[0])
-        if name == "retained":
-            expected = "`after: {event: …}` and `within: …` in the rule that reads it"
-            return ExpressionError(
-                "`retained` belongs to `when` and `until` of a rule with `after`", column, expected
-            )
-        if name in {"true", "false"}:
-            return ExpressionError(f"unknown name `{name}`", column, "True or False", name.capitalize())
-        groups = self._scope.settings.items()
-        settings = [
-            other
-            for key, value in groups
-            for other in ([f"{key}.{part}" for part in value] if isinstance(value, Mapping) else [key])
-        ]
-        known = [*names, *settings] + (["today"] if self._scope.today is not None else [])
-        return _unknown_name(name, column, known, "name")
+        return read_name(self._scope, name, *self._base(node))
 
     def list_of(self, node: ast.List) -> Node:
         text, column = self._base(node)
@@ -320,7 +273,7 @@ class _Checker:
         assert isinstance(node.func, ast.Name)
         spec = FUNCTIONS.get(node.func.id)
         if spec is None:
-            error = _unknown_name(node.func.id, column, list(FUNCTIONS), "function")
+            error = unknown_name(node.func.id, column, list(FUNCTIONS), "function")
             error.others = tuple(_attempt_all(partial(self.check, argument) for argument in node.args)[1])
             raise error
         if spec.needs_today and not self._knows_today(spec.name):
@@ -354,48 +307,12 @@ class _Checker:
         summary, group, days = node.args
         reads, settings, horizon = self.whole(
             (
-                partial(self._summary, summary, spec),
-                partial(self._group, group, spec),
-                partial(self._horizon, days),
+                partial(summary_parts, self._scope, spec, dotted(summary), *self._base(summary)),
+                partial(group_settings, self._scope, spec, *self._base(group)),
+                lambda: days_ahead(self.check(days)),
             )
         )
         return nodes.Call(Type.MONEY, True, text, column, spec.name, (*reads, *settings, *horizon))
-
-    def _horizon(self, node: ast.expr) -> tuple[Node, ...]:
-        days = self.check(node)
-        if not isinstance(days, Const) or days.type is not Type.NUMBER or not 1 <= days.value <= MAX_DAYS:
-            raise ExpressionError(
-                f"`{days.text}` is no number of days", days.column, f"a number or setting, 1 to {MAX_DAYS}"
-            )
-        return (days,)
-
-    def _summary(self, node: ast.expr, spec: FunctionSpec) -> tuple[Node, ...]:
-        text, column = self._base(node)
-        names = [f"{dotted(node)}.{part}" for part in spec.parts]
-        sources = [self._scope.names.get(name) for name in names]
-        if None in sources or not isinstance(node, ast.Name):
-            raise ExpressionError(f"`{text}` is no summary", column, spec.usage)
-        return tuple(
-            nodes.Read(source.type, source.optional, text, column, name, source)
-            for name, source in zip(names, sources, strict=True)
-            if source is not None
-        )
-
-    def _group(self, node: ast.expr, spec: FunctionSpec) -> tuple[Node, ...]:
-        text, column = self._base(node)
-        group = self._scope.settings.get(text)
-        if not isinstance(group, Mapping):
-            named = f"a group of settings with {', '.join(spec.settings)}"
-            raise ExpressionError(f"`{text}` is no group of settings", column, named)
-        lacking = [name for name in spec.settings if name not in group]
-        if lacking:
-            raise ExpressionError(f"`{text}` lacks {', '.join(lacking)}", column, ", ".join(spec.settings))
-        refusal = spec.refuses({name: float(group[name]) for name in spec.settings}) if spec.refuses else None
-        if refusal is not None:
-            raise ExpressionError(f"`{text}` makes no model", column, refusal)
-        return tuple(
-            Const(Type.NUMBER, False, f"{text}.{name}", column, exact(group[name])) for name in spec.settings
-        )
 
     def _call_alike(self, text: str, column: int, name: str, arguments: list[Node]) -> Node:
         spec = FUNCTIONS[name]
@@ -439,12 +356,6 @@ def _item_type(node: Node) -> Type | None:
 
 def _sums(operator: nodes.Arithmetic) -> str:
     return " or ".join(f"{left.value} {operator} {right.value}" for left, right in _RESULTS[operator])
-
-
-def _unknown_name(name: str, column: int, known: Sequence[str], what: str) -> ExpressionError:
-    near = next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), None)
-    shown = ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
-    return ExpressionError(f"unknown {what} `{name}`", column, f"one of {shown}" if known else None, near)
 
 
 # The parser lets only these through.

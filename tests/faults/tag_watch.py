@@ -57,7 +57,7 @@ class TagWatch:
         return moved
 
     async def hear_until(self, offsets: Sequence[int], seconds: float) -> None:
-        """Wait until each partition was heard up to its offset, and no longer than so: a verdict tells the rest."""
+        """Wait until each partition was heard up to its offset, or no longer: a verdict tells what is missing."""
         deadline = time.monotonic() + seconds
         while any(heard.next_offset < offset for heard, offset in zip(self.heard, offsets, strict=True)):
             if time.monotonic() > deadline:
