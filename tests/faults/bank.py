@@ -19,11 +19,15 @@ from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
 NUMBER_HEADER = "number"
 FED_TOPICS = (TRANSACTIONS, APP_EVENTS, PROFILES)
 _START_MS = at("2026-03-20 08:00")
-_SPAN_MS = 20 * 86_400_000
 _DAY_MS = 86_400_000
+_BUSY_MS, _QUIET_MS = 20 * _DAY_MS, 6 * _DAY_MS
+QUIET_SHARE = 0.05
+"""Of the records, how many come last, slowly and from few customers: time passes, and whom a worker took over with a
+deadline ahead is tagged by that alone or not at all."""
 _EVENTS_A_CUSTOMER = 60
+_SPEAKING_SHARE = 0.1
 _PRESENT_SHARE = 0.25
-_VISIT_SHARE = 0.05
+_VISIT_SHARE = 0.02
 _REPEAT_WITHIN = 40
 _CALENDAR = BankCalendar("Asia/Shanghai")
 _BROKEN: tuple[bytes | None, ...] = (b"\xff\xfe", b"{", b"[1]", b'{"event_id": "x"}', None, b"NaN", b"")
@@ -96,7 +100,7 @@ def _record(random: Random, number: int, events: int, partitions: int) -> Sent:
     partition, key = random.randrange(partitions), b"%d" % random.randrange(1000)
     if random.random() < 0.01:
         return Sent(number, topic, partition, key, random.choice(_BROKEN), "broken")
-    when, fate = _START_MS + _SPAN_MS * number // events, "good"
+    when, fate = _when(number / events), "good"
     when -= random.choice((0, 0, 60_000, 3_600_000)) * random.randrange(12)
     if topic != PROFILES and random.random() < 0.01:
         when, fate = when - random.randrange(4, 9) * _DAY_MS, "late"
@@ -104,20 +108,30 @@ def _record(random: Random, number: int, events: int, partitions: int) -> Sent:
         when, fate = when + 3650 * _DAY_MS, "broken"
     fields: dict[str, Any] = {
         "event_id": f"e{number}",
-        "customer_id": _customer(random, number, events),
+        "customer_id": _customer(random, number / events, events),
         "occurred_at": _CALENDAR.format(when),
         **_FIELDS[topic](random),
     }
     return Sent(number, topic, partition, key, msgspec.json.encode(fields), fate)  # type: ignore[arg-type]
 
 
-def _customer(random: Random, number: int, events: int) -> str:
-    """Customers come and go: most records are of those present now, a few of anybody. Whoever has gone is tagged
-    by the passing of time alone, so a deadline that was lost is not mended by a next record."""
+def _when(share: float) -> int:
+    """When so much of the records has come."""
+    if share < 1 - QUIET_SHARE:
+        return _START_MS + int(_BUSY_MS * share / (1 - QUIET_SHARE))
+    return _START_MS + _BUSY_MS + int(_QUIET_MS * (share - 1 + QUIET_SHARE) / QUIET_SHARE)
+
+
+def _customer(random: Random, share: float, events: int) -> str:
+    """Customers come and go: most records are of those present now, a few of anybody, and at last a few customers
+    speak alone. Whoever has gone is tagged by the passing of time alone, so a deadline that was lost is not mended
+    by a next record."""
     customers = max(20, events // _EVENTS_A_CUSTOMER)
+    if share >= 1 - QUIET_SHARE:
+        return f"C{random.randrange(int(customers * _SPEAKING_SHARE))}"
     if random.random() < _VISIT_SHARE:
         return f"C{random.randrange(customers)}"
-    return f"C{int(customers * (number / events + _PRESENT_SHARE * random.random())) % customers}"
+    return f"C{int(customers * (share + _PRESENT_SHARE * random.random())) % customers}"
 
 
 def ghost(number: int) -> bytes:

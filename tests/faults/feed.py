@@ -13,13 +13,12 @@ from aiokafka import AIOKafkaProducer
 from schemas.topics import CONTROL_HEADER, INPUTS
 from streams.settings import Settings
 
-from .bank import Sent
+from .bank import QUIET_SHARE, Sent
 
 _PATIENCE_MS = 180_000
 _CHUNKS_A_SECOND = 3
 _SLOWEST, _FASTEST = 20.0, 1000.0
 """Records a second."""
-_HELD_BACK_SHARE = 0.05
 _TRICKLE = 6.0
 _AT_FIRST_SECONDS = 600.0
 """What the stream is spread over until somebody knows better."""
@@ -79,7 +78,7 @@ class Feed:
 
     def _pace(self) -> float:
         """Records a second at this moment."""
-        is_near_end = self.sent > self._count * (1 - _HELD_BACK_SHARE)
+        is_near_end = self.sent > self._count * (1 - QUIET_SHARE)
         return _TRICKLE if is_near_end and not self.is_last else self._rate
 
     async def _control(self, producer: AIOKafkaProducer, word: bytes) -> None:

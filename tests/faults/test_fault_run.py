@@ -51,7 +51,7 @@ async def test_twenty_kills_and_more_leave_no_trace(tmp_path: Path) -> None:
 @pytest.mark.mutant
 @pytest.mark.timeout(400)
 async def test_workers_that_forget_deadlines_on_restore_do_not_pass() -> None:
-    result = await struck(1, 4, 12_000, only_kills=True, planted="deadline_lost_on_restore")
+    result = await struck(1, 8, 12_000, only_kills=True, planted="deadline_lost_on_restore")
     assert any("customers differ" in problem for problem in result.problems), result.problems
     assert "**" in section(result)
     shutil.rmtree(result.folder)
