@@ -22,8 +22,8 @@ _START_MS = at("2026-03-20 08:00")
 _DAY_MS = 86_400_000
 _BUSY_MS, _QUIET_MS = 20 * _DAY_MS, 6 * _DAY_MS
 QUIET_SHARE = 0.05
-"""Of the records, how many come last, slowly and from few customers: time passes, and whom a worker took over with a
-deadline ahead is tagged by that alone or not at all."""
+"""Of the records, how many come last, slowly and from few customers: time passes, and whom a worker took over with
+a deadline ahead is tagged by that alone or not at all."""
 _EVENTS_A_CUSTOMER = 60
 _SPEAKING_SHARE = 0.1
 _PRESENT_SHARE = 0.25

@@ -272,17 +272,29 @@ def test_every_field_with_every_odd_value_is_judged_alike(topic: str) -> None:
             assert isinstance(by_model, Decoded)
 
 
+_ESCAPED = str.maketrans(dict.fromkeys(['"', "\\", *map(chr, range(0x20))], "x"))
+
+
+def without_escapes(value: Any) -> Any:
+    """The same value with other letters for those that JSON escapes."""
+    if isinstance(value, str):
+        return value.translate(_ESCAPED)
+    if isinstance(value, dict):
+        return {key: without_escapes(one) for key, one in value.items()}
+    return [without_escapes(one) for one in value] if isinstance(value, list) else value
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_valid_records_without_escapes_take_the_hot_path(data: st.DataObject) -> None:
     topic = data.draw(st.sampled_from(sorted(VALID)))
-    members = data.draw(VALID[topic])
+    members = without_escapes(data.draw(VALID[topic]))
     assume(members.get("currency") != "EUR" and members.get("maker", 1) != members.get("checker", 2))
     assume(not (members.get("currency") == "JPY" and float(members["amount"]) < 0.2))
     value = json.dumps(
         members, ensure_ascii=False, separators=data.draw(st.sampled_from([(",", ":"), (", ", ": ")]))
     )
-    assume("\\" not in value)
+    assert "\\" not in value
     decoded = HOT.decode(topic, 3, 17, value.encode())
     event = decoded.event
     assert decoded.unknown_fields == 0
