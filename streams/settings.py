@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     )
     input_retention_days: int = Field(7, ge=1, le=_MOST_DAYS, description="How long input records are kept.")
 
-    batch_records: int = Field(20_000, ge=1, description="Records in one transaction at most.")
+    batch_records: int = Field(50_000, ge=1, description="Records in one transaction at most.")
     batch_bytes: int = Field(8_000_000, ge=1024, le=1_000_000_000, description="Bytes in one transaction at most.")
     fetch_bytes: int = Field(
         8_000_000, ge=1024, le=1_000_000_000, description="Bytes fetched from a partition at a time."

@@ -12,11 +12,11 @@ from schemas.tags import encode_tag
 from tagger.folding.deadlines import Due
 from tagger.folding.fold import Fold
 from tagger.folding.meta import Fates, decode_meta, encode_meta, tell_time
-from tagger.folding.sweep import forget_times, has_room, is_due, note_time, pass_times
+from tagger.folding.sweep import forget_times, has_room, note_time, pass_times
 from tagger.folding.upgrade import begin_upgrade, end_upgrade, find_ready, upgrade_customer, warming
 from tagger.kinds.contract import Context
 from tagger.policy.gate import Gate, is_paused, reconsider
-from tagger.state.customer import NEVER, CustomerState, decode_due, decode_state, encode_state
+from tagger.state.customer import NEVER, CustomerState, decode_state, encode_state
 
 if TYPE_CHECKING:
     from tagger.folding.partition import Partition
@@ -94,8 +94,6 @@ class Batch:
         if offset < meta.next_offset:
             return True
         if type(record) is Transaction or type(record) is AppEvent:  # nearly all of them, so asked first
-            if meta.unswept:
-                self._catch_up(record.customer_id)
             self._fold_event(record)
             meta.next_offset = offset + 1
             return True
@@ -106,7 +104,6 @@ class Batch:
         elif isinstance(record, Pause):
             done = self._fold_pause(record)
         else:
-            self._catch_up(record.customer_id)
             self._fold_event(record)
             done = True
         if done:
@@ -134,6 +131,10 @@ class Batch:
             is_new = encoded is None
             state = self._new_state() if encoded is None else self._load(customer_id, encoded)
         self.context.customer_id = customer_id
+        unswept = self._meta.unswept
+        if unswept and state.due_ms < unswept[-1]:
+            self._catch_up(customer_id, state)
+            is_touched = True
         fate = self._fold.fold_event(state, event, is_new)
         if fate == "applied":
             fates.applied += 1
@@ -209,16 +210,10 @@ class Batch:
         meta.control += 1
         return True
 
-    def _catch_up(self, customer_id: str) -> None:
+    def _catch_up(self, customer_id: str, state: CustomerState) -> None:
         """Evaluate what ticks have made due for a customer, before its next record."""
-        state = self._states.get(customer_id)
-        if state is None:
-            encoded = self._partition.customers.get(customer_id)
-            if encoded is None or not is_due(self._meta, decode_due(encoded)):
-                return
-            state = self._states[customer_id] = self._load(customer_id, encoded)
-        if is_due(self._meta, state.due_ms):
-            self._pass_times(customer_id, state)
+        self._states[customer_id] = state
+        self._pass_times(customer_id, state)
 
     def _pass_times(self, customer_id: str, state: CustomerState) -> None:
         self.context.customer_id = customer_id

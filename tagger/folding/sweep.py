@@ -43,11 +43,6 @@ def has_room(meta: Meta) -> bool:
     return len(meta.unswept) <= MAX_TIMES
 
 
-def is_due(meta: Meta, due_ms: int) -> bool:
-    """Whether a tick has made a deadline due that is not evaluated yet."""
-    return bool(meta.unswept) and due_ms < meta.unswept[-1]
-
-
 def pass_times(fold: Fold, state: CustomerState, meta: Meta) -> None:
     """Evaluate all of a customer's deadlines that are due, each as of the first tick beyond it."""
     times = meta.unswept

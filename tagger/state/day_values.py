@@ -138,9 +138,11 @@ def entries_descending(values: DayValues) -> Iterator[Entry]:
     """All days from the latest back, read no further than they are asked for."""
     if values.last:
         yield values.last, values.value
-    size = _DAY_BYTES + values.width
-    for end in range(len(values.older), 0, -size):
-        yield _unpack(values, values.older[end - size : end])[0]
+    older, width = values.older, values.width
+    size, unpack_from = _DAY_BYTES + width, _FORMS[width].unpack_from
+    for start in range(len(older) - size, -1, -size):
+        day, value = unpack_from(older, start)
+        yield day, int.from_bytes(value, "big", signed=True) if width == _WIDE else value
 
 
 def _unpack(values: DayValues, packed: bytes) -> list[Entry]:
