@@ -126,7 +126,7 @@ class Setting:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lane, "REVOKE_SECONDS", 0.2)
+    monkeypatch.setattr(lane, "REVOKE_SECONDS", 1.0)
     monkeypatch.setattr(ownership, "REJOIN_SECONDS", (0.01, 0.02))
 
 
@@ -134,15 +134,16 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def does_a_revoke_await_the_batch_in_flight() -> bool:
-    setting = Setting()
+    setting, at_work = Setting(), asyncio.Event()
 
     async def work() -> None:
+        at_work.set()
         await asyncio.sleep(0.05)
 
     setting.stage.working = work
     await setting.own()
     setting.deliver()
-    await asyncio.sleep(0.01)
+    await at_work.wait()
     await setting.owners.revoke()
     done = setting.stage.done
     await setting.owners.stop()
@@ -153,7 +154,7 @@ async def does_an_assignment_return_while_a_restore_goes_on() -> bool:
     setting = Setting()
     setting.stage.restoring = for_ever
     try:
-        await asyncio.wait_for(setting.owners.assign((TP,), Claim("me", 1)), 0.3)
+        await asyncio.wait_for(setting.owners.assign((TP,), Claim("me", 1)), 2.0)
     except TimeoutError:
         return False
     finally:
