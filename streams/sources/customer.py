@@ -15,7 +15,9 @@ import msgspec
 from schemas.bankday import BankCalendar
 from schemas.money import FEN_PER_YUAN, format_fen
 from schemas.topics import APP_EVENTS, PROFILES, TRANSACTIONS
+from streams.sources.holdings import Booking
 from streams.sources.labels import Label
+from streams.sources.signals import Opening, Walk
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -52,11 +54,17 @@ class Customer:
     Attributes:
         balance_fen: of the current account; set it before the first record for an opening balance.
         wealth_fen: of the wealth account.
+        labelled: rules of which something has been said.
+        active_days: day with a transaction or an app event (from 0) → assets at its end, in fen.
     """
 
     __slots__ = (
+        "_bookings",
+        "_walk",
+        "active_days",
         "balance_fen",
         "customer_id",
+        "labelled",
         "labels",
         "notes",
         "period",
@@ -85,11 +93,30 @@ class Customer:
         self.balance_fen = 0
         self.wealth_fen = 0
         self.sequence = 0
+        self._bookings: dict[int, Booking] = {}  # by the sequence of their records, until these arrive
+        self._walk: Walk | None = None
+        self.labelled: set[str] = set()
+        self.active_days: dict[int, int] = {}
 
     @property
     def assets_fen(self) -> int:
         """What stands on current and wealth accounts now."""
         return self.balance_fen + self.wealth_fen
+
+    def close_day(self, day: int) -> None:
+        """Look at what the bank has heard by the end of day number `day`; once for every day, in order."""
+        if self._walk is None:
+            opening_fen = self.assets_fen - sum(booking.assets_fen for booking in self._bookings.values())
+            self._walk = Walk(opening_fen, self.period.first_day + day, self.period.calendar)
+        end_ms = self.period.start_ms(day + 1)
+        arrived = {sequence: booking for sequence, booking in self._bookings.items() if booking.at_ms < end_ms}
+        for sequence in arrived:
+            del self._bookings[sequence]
+        self._walk.live_day(sorted(arrived.values(), key=lambda booking: booking.at_ms))
+
+    def openings(self, reached_ms: int) -> list[Opening]:
+        """The signals that what is held gives, where others bring the clock up to a time."""
+        return [] if self._walk is None else self._walk.openings(reached_ms)
 
     def time(self, day: int, from_hour: int, to_hour: int) -> int:
         """A moment between two hours of a day, to the second."""
@@ -141,7 +168,17 @@ class Customer:
         }
         if product_id is not None:
             value["product_id"] = product_id
-        return self._record(at_ms, TRANSACTIONS, value | ({"own_transfer": True} if own_transfer else {}))
+        made = self._record(at_ms, TRANSACTIONS, value | ({"own_transfer": True} if own_transfer else {}))
+        moved = fen if direction == "credit" else -fen
+        self._bookings[made.sequence] = Booking(
+            at_ms=at_ms,
+            day=self.period.calendar.day_of(at_ms),
+            current_fen=moved if account_type == "current" else 0,
+            wealth_fen=moved if account_type == "wealth" else 0,
+            assets_fen=0 if own_transfer else moved,
+            sends=kind == "transfer" and direction == "debit",
+        )
+        return made
 
     def act(
         self, at_ms: int, action: str, category: str | None = None, product_id: str | None = None
@@ -160,6 +197,8 @@ class Customer:
 
     def _record(self, at_ms: int, topic: str, value: dict[str, object]) -> Happening:
         self.sequence += 1
+        if topic != PROFILES:
+            self.active_days[self.period.calendar.day_of(at_ms) - self.period.first_day] = self.assets_fen
         head = {
             "event_id": f"{self.customer_id}-{self.sequence}",
             "customer_id": self.customer_id,
@@ -170,7 +209,12 @@ class Customer:
     def delay(self, happening: Happening, by_ms: int, note: str) -> Happening:
         """The same record, arriving later than it occurred."""
         self.notes[note] += 1
-        return happening._replace(arrives_ms=happening.arrives_ms + by_ms)
+        arrives_ms = happening.arrives_ms + by_ms
+        if happening.sequence in self._bookings:
+            booking = self._bookings[happening.sequence]
+            # A day's grace, since it is looked at as the clock stands, and that hangs on others' records.
+            self._bookings[happening.sequence] = booking._replace(at_ms=arrives_ms, by_ms=arrives_ms + DAY_MS)
+        return happening._replace(arrives_ms=arrives_ms)
 
     def repeat(self, happening: Happening, after_ms: int) -> Happening:
         """The same record once more."""
@@ -179,8 +223,9 @@ class Customer:
         return happening._replace(arrives_ms=happening.arrives_ms + after_ms, sequence=self.sequence)
 
     def spoil(self, happening: Happening, value: bytes) -> Happening:
-        """Another value in the place of a record's."""
+        """Another value in the place of a record's, which the bank cannot read: it books nothing."""
         self.notes["broken"] += 1
+        self._bookings.pop(happening.sequence, None)
         return happening._replace(value=value)
 
     def expect(
@@ -199,7 +244,9 @@ class Customer:
             by=by,
         )
         self.labels.append(label)
+        self.labelled.add(rule)
 
     def expect_nothing(self, *rules: str) -> None:
         """Say that no tag of these rules should come."""
         self.labels += [Label(customer_id=self.customer_id, story=self.story, rule=rule) for rule in rules]
+        self.labelled.update(rules)

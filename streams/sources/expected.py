@@ -1,32 +1,58 @@
-"""What stories that hold money or fall silent should be tagged with: ladders, falls and dormancy."""
+"""What stories that hold money or fall silent should be tagged with: ladders, signals and dormancy."""
 
+from itertools import pairwise
+
+from schemas.money import FEN_PER_YUAN
 from streams.sources.customer import DAY_MS, Customer
-from streams.sources.falls import CROSSED_UP_RULE, Fallen, falls
 from streams.sources.ladders import CCB_RULE, JOINT_STOCK, JOINT_STOCK_RULE, ccb_levels, levels_reached
+from streams.sources.signals import CROSSED_UP_RULE
 
 DORMANT = "dormant"
+LAPSED = "lapsed"
 # Rule dormant: this long since the first day without activity began.
 DORMANT_DAYS = 90
+# Rule lapsed: this long, and less than this left.
+LAPSED_DAYS = 180
+LAPSED_FEN = 100 * FEN_PER_YUAN
 
 
 def expect_dormant(c: Customer, *, last_active: int) -> None:
     """Dormancy, where the run is long enough for it, of one who does nothing after a day (from 0)."""
-    if last_active + DORMANT_DAYS + 1 < c.period.days:
-        c.expect(DORMANT, c.period.start_ms(last_active + 1) + DORMANT_DAYS * DAY_MS)
+    if last_active + DORMANT_DAYS < _end(c):
+        c.expect(DORMANT, _silent_ms(c, last_active, DORMANT_DAYS))
     else:
         c.expect_nothing(DORMANT)
 
 
-def expect_falls(
-    c: Customer, opening: int, points: list[tuple[int, int]], rule: str, fallen: Fallen, cooldown_days: int = 0
-) -> None:
-    """A rule over how far assets have fallen, of one whose assets only fall."""
-    last_day = c.period.first_day + c.period.days - 1
-    openings = list(falls(opening, points, c.period.calendar, last_day, fallen, cooldown_days=cooldown_days))
-    for at_ms in openings:
-        c.expect(rule, at_ms)
-    if not openings:
-        c.expect_nothing(rule)
+def expect_silence(c: Customer) -> None:
+    """Dormancy where the story itself says nothing of it, and the lapse of those who leave next to nothing."""
+    says_dormant = DORMANT not in c.labelled
+    for last, after in pairwise([*c.active_days, _end(c)]):
+        if says_dormant and last + DORMANT_DAYS < after:
+            c.expect(DORMANT, _silent_ms(c, last, DORMANT_DAYS))
+        if c.active_days[last] < LAPSED_FEN and last + LAPSED_DAYS < after:
+            c.expect(LAPSED, _silent_ms(c, last, LAPSED_DAYS))
+
+
+def _end(c: Customer) -> int:
+    """The run's last day, which begins for everybody, though not everybody does something on it."""
+    return c.period.days - 1
+
+
+def _silent_ms(c: Customer, last_active: int, days: int) -> int:
+    return c.period.start_ms(last_active + 1) + days * DAY_MS
+
+
+def expect_signals(c: Customer, reached_ms: int) -> None:
+    """What the packs say of what is held: every signal over it of which the story itself says nothing.
+
+    Args:
+        reached_ms: up to where the others' records bring the clock.
+    """
+    told = frozenset(c.labelled)
+    for opening in c.openings(reached_ms):
+        if opening.rule not in told:
+            c.expect(opening.rule, opening.at_ms, by_ms=opening.by_ms)
 
 
 def expect_layers(c: Customer, points: list[tuple[int, int]]) -> None:

@@ -46,12 +46,16 @@ def levels_reached(levels: Sequence[Level], points: Iterable[tuple[int, int]]) -
     """
     rank = 0
     for at_ms, assets in points:
-        met = _rank(levels, assets)
-        kept = levels[rank][1] * FEN_PER_YUAN * _LEAVE_BELOW_PERCENT
-        if met > rank or assets * 100 < kept:
-            rank = met
-            if rank > 0:
-                yield at_ms, levels[rank][0]
+        before, rank = rank, next_rank(levels, rank, assets)
+        if rank not in (before, 0):
+            yield at_ms, levels[rank][0]
+
+
+def next_rank(levels: Sequence[Level], rank: int, assets: int) -> int:
+    """The level of a ladder by assets that is stood on next, counted from the lowest, which is 0."""
+    met = _rank(levels, assets)
+    is_left = assets * 100 < levels[rank][1] * FEN_PER_YUAN * _LEAVE_BELOW_PERCENT
+    return met if met > rank or is_left else rank
 
 
 def ccb_levels(

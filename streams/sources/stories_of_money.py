@@ -5,17 +5,9 @@ from datetime import date
 
 from schemas.money import FEN_PER_YUAN
 from streams.sources.customer import MINUTE_MS, Customer, Happening
-from streams.sources.expected import DORMANT, expect_dormant, expect_falls, expect_layers, expect_levels
-from streams.sources.falls import (
-    CROSSED_DOWN_RULE,
-    CROSSED_UP_RULE,
-    LINE_FEN,
-    OUTFLOW_COOLDOWN_DAYS,
-    OUTFLOW_RULE,
-    line_was_left,
-    vip_has_left,
-)
+from streams.sources.expected import DORMANT, expect_dormant, expect_layers, expect_levels
 from streams.sources.ladders import CAMPAIGN_RULE, NEAR_UPGRADE_RULE
+from streams.sources.signals import CROSSED_UP_RULE, LINE_FEN
 from streams.sources.story import (
     BROWSING,
     IDLE,
@@ -168,8 +160,6 @@ def vip_leaves(c: Customer) -> Iterator[list[Happening]]:
         yield today
     c.expect_nothing(NEAR_UPGRADE_RULE)
     c.expect(CAMPAIGN_RULE, points[-1][0])
-    expect_falls(c, opening, points, OUTFLOW_RULE, vip_has_left, OUTFLOW_COOLDOWN_DAYS)
-    expect_falls(c, opening, points, CROSSED_DOWN_RULE, line_was_left)
     c.expect_nothing(INFLOW, BROWSING)
     expect_levels(c, opening, points)
 

@@ -5,9 +5,13 @@ from collections import Counter, defaultdict
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import pairwise
+from random import Random
 
 import pytest
 
+from schemas.bankday import BankCalendar
+from streams.sources.customer import Customer, Period
+from streams.sources.expected import expect_silence
 from streams.sources.labels import Label
 from streams.sources.record import SourceRecord
 from streams.sources.simulate import CONSENTS, Plan, simulate
@@ -104,3 +108,37 @@ def test_everybody_begins_with_a_profile_that_says_what_was_agreed_to() -> None:
     consents = [json.loads(record.value or b"")["consent"] for record in profiles]
     for channel, share in CONSENTS.items():
         assert abs(sum(consent[channel] for consent in consents) / 200 - share) < 0.1
+
+
+def quiet(*active: tuple[int, int], days: int) -> list[tuple[str, int]]:
+    """What silence brings to one who acts on days and holds so much after each, in yuan: rule and day."""
+    calendar = BankCalendar("Asia/Shanghai")
+    period = Period(calendar, PLAN.start.toordinal(), days)
+    labels: list[Label] = []
+    customer = Customer(
+        customer_id="C1", story="s", period=period, random=Random(1), labels=labels, notes=Counter()
+    )
+    for day, yuan in active:
+        customer.balance_fen = yuan * 100
+        customer.act(customer.time(day, 12, 13), "login")
+    expect_silence(customer)
+    moments = [datetime.fromisoformat(label.at or "") for label in labels]
+    assert all(moment.hour == moment.minute == 0 for moment in moments)
+    return [(label.rule, (moment.date() - PLAN.start).days) for label, moment in zip(labels, moments, strict=True)]
+
+
+def test_ninety_days_of_silence_are_labelled_before_after_and_between() -> None:
+    assert quiet((0, 500), days=92) == [("dormant", 91)]
+    assert quiet((0, 500), days=91) == []
+    assert quiet((0, 500), (90, 500), days=100) == []
+    assert quiet((0, 500), (91, 500), days=183) == [("dormant", 91), ("dormant", 182)]
+
+
+def test_half_a_year_of_silence_with_next_to_nothing_left_is_a_lapse() -> None:
+    assert quiet((0, 99), (182, 100), days=400) == [("dormant", 91), ("lapsed", 181), ("dormant", 273)]
+    assert quiet((0, 99), days=181) == [("dormant", 91)]
+
+
+def test_who_is_silent_between_two_payments_is_labelled_in_a_story_that_says_nothing_of_it() -> None:
+    labels = made(Plan(customers=300, days=130))[1]
+    assert ("out-of-order", "dormant") in {(label.story, label.rule) for label in labels if label.at is not None}
