@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from operator import attrgetter
 from typing import BinaryIO
@@ -19,7 +19,7 @@ from streams.cli.show import Columns, print_table
 from streams.exits import NOT_SO
 from streams.settings import Settings
 from streams.sources.jsonl import format_line
-from streams.sources.labels import Label, Score, read_tags, score
+from streams.sources.labels import Label, Score, read_tags, score, unscored_levels
 from streams.sources.record import SourceError, SourceRecord
 from streams.sources.simulate import DEFAULT_START, Plan, Simulation
 from streams.sources.simulate import simulate as make_up
@@ -113,17 +113,21 @@ def _exhaust(records: Iterable[SourceRecord]) -> None:
         pass
 
 
-def _show_scores(labels: Iterable[Label], tags_file: BinaryIO) -> None:
+def _show_scores(labels: Sequence[Label], tags_file: BinaryIO) -> None:
     try:
-        scores = score(labels, read_tags(tags_file))
+        tags = list(read_tags(tags_file))
     except msgspec.DecodeError as error:
         raise SourceError(f"{tags_file.name}: expected a tag event a line: {error}") from error
+    scores, levels = score(labels, tags), unscored_levels(labels, tags)
     columns: Columns = {
         **{name: attrgetter(name) for name in ("story", "rule", "customers", "hits", "missing", "extra")},
         "precision": lambda line: _share(line.precision),
         "recall": lambda line: _share(line.recall),
     }
     print_table(columns, scores)
+    if levels:
+        counted = ", ".join(f"{rule} {count}" for rule, count in sorted(levels.items()))
+        click.echo(f"levels opened that no label names, not scored: {counted}", err=True)
     wrong = [line for line in scores if line.missing or line.extra]
     if wrong:
         raise CommandError("not as labelled: " + "; ".join(_wrong(line) for line in wrong), NOT_SO)

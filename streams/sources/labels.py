@@ -2,10 +2,14 @@
 
 A label speaks about one customer and one rule. Together, the labels of a customer and rule are *all* tags that may
 open there: a label without a change says that there is none. Other changes (closings) are compared only where a
-label names them. Customers and rules without labels are not scored.
+label names them.
+
+Together, the labels of a customer are all *signals* that may open: one of a rule that no label names is extra. A
+signal is a tag without a level. Levels are grades, of which everybody has some under every scheme; they are scored
+only where a label names their rule. Customers without labels are not scored.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -50,7 +54,7 @@ class Score:
     """How a story's tags of one rule came out.
 
     Attributes:
-        customers: with labels for the rule.
+        customers: with labels for the rule; none where only a signal came that nobody spoke of.
         hits: labels that a tag answered.
         missing: labels without a tag.
         extra: tags without a label.
@@ -99,27 +103,52 @@ def score(labels: Iterable[Label], tags: Iterable[SeenTag]) -> list[Score]:
     """Compare a run's tags with its labels.
 
     Returns:
-        One score a story and rule, in the order the stories first appear.
+        One score a story and rule, story by story in the order in which they first appear.
     """
     expected: dict[tuple[str, str], list[Label]] = defaultdict(list)
+    story_of: dict[str, str] = {}
     for label in labels:
         expected[label.customer_id, label.rule].append(label)
+        story_of[label.customer_id] = label.story
     seen: dict[tuple[str, str], list[SeenTag]] = defaultdict(list)
     for tag in tags:
-        if (tag.customer_id, tag.rule) in expected:
-            seen[tag.customer_id, tag.rule].append(tag)
+        pair = tag.customer_id, tag.rule
+        if pair in expected or (tag.customer_id in story_of and _is_new_signal(tag)):
+            seen[pair].append(tag)
     scores: dict[tuple[str, str], Score] = {}
-    for pair, wanted in expected.items():
-        customer_id, rule = pair
-        total = scores.setdefault((wanted[0].story, rule), Score(wanted[0].story, rule))
-        hits, missing, extra = _match(wanted, seen[pair])
-        total.customers += 1
-        total.hits += hits
-        total.missing += missing
-        total.extra += extra
-        if missing or extra:
-            total.wrong.append(customer_id)
-    return list(scores.values())
+    for customer_id, rule in dict.fromkeys((*expected, *seen)):
+        wanted = expected.get((customer_id, rule), [])
+        story = story_of[customer_id]
+        total = scores.setdefault((story, rule), Score(story, rule))
+        _add(total, customer_id, wanted, seen.get((customer_id, rule), []))
+    stories = {story: place for place, story in enumerate(dict.fromkeys(story_of.values()))}
+    return sorted(scores.values(), key=lambda total: stories[total.story])
+
+
+def unscored_levels(labels: Iterable[Label], tags: Iterable[SeenTag]) -> Counter[str]:
+    """How many levels opened, by rule, that were not compared with anything."""
+    labelled = {(label.customer_id, label.rule) for label in labels}
+    customers = {customer_id for customer_id, _ in labelled}
+    return Counter(
+        tag.rule
+        for tag in tags
+        if tag.change == "opened" and tag.level is not None
+        if tag.customer_id in customers and (tag.customer_id, tag.rule) not in labelled
+    )
+
+
+def _is_new_signal(tag: SeenTag) -> bool:
+    return tag.change == "opened" and tag.level is None
+
+
+def _add(total: Score, customer_id: str, wanted: list[Label], seen: list[SeenTag]) -> None:
+    hits, missing, extra = _match(wanted, seen)
+    total.customers += bool(wanted)
+    total.hits += hits
+    total.missing += missing
+    total.extra += extra
+    if missing or extra:
+        total.wrong.append(customer_id)
 
 
 def _match(labels: list[Label], tags: list[SeenTag]) -> tuple[int, int, int]:

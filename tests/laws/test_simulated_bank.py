@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 from streams.cli.backtest import backtest
 from streams.cli.simulate import simulate
 from streams.settings import Settings
-from streams.sources.labels import read_tags, score
+from streams.sources.labels import Label, read_tags, score
+from streams.sources.signals import SIGNALS
 from streams.sources.simulate import Plan
 from streams.sources.simulate import simulate as make_up
 
@@ -23,6 +24,15 @@ TAGGED_IN_A_QUARTER = {
     ("vip-leaves", "vip-outflow"),
     ("vip-leaves", "threshold-crossed-down"),
     ("dormant", "dormant"),
+    # What nobody tells the story for, and happens on the way.
+    ("salary-and-spend", "reach-50000-campaign"),
+    ("inflow-leaves", "joint-stock-mid-outflow"),
+    ("inflow-stays", "idle-funds"),
+    ("merchant-settlement", "transfers-without-wealth"),
+    ("vip-leaves", "churn-worth-keeping"),
+    ("idle-money", "threshold-crossed-down"),
+    ("out-of-order", "reach-50000-campaign"),
+    ("late", "threshold-crossed-down"),
 }
 
 
@@ -39,16 +49,20 @@ def run_backtest(folder: Path, plan: Plan, *options: str) -> Result:
     return result
 
 
+def labels_of(plan: Plan) -> list[Label]:
+    bank = make_up(plan)
+    for _ in bank.records():
+        pass
+    return bank.labels
+
+
 @pytest.mark.parametrize(
     "plan", [PLAN, Plan(customers=40, days=100, seed=2)], ids=["two weeks", "a quarter's turn"]
 )
 def test_every_story_is_tagged_as_labelled_and_nothing_else(tmp_path: Path, plan: Plan) -> None:
     tags = tmp_path / "tags.jsonl"
     run_backtest(tmp_path, plan, "--tags", str(tags))
-    bank = make_up(plan)
-    for _ in bank.records():
-        pass
-    scores = score(bank.labels, read_tags(tags.read_bytes().splitlines()))
+    scores = score(labels_of(plan), read_tags(tags.read_bytes().splitlines()))
     assert [line for line in scores if line.missing or line.extra] == []
     assert sum(line.hits for line in scores) > plan.customers / 3
     if plan.days > 91:
@@ -87,3 +101,30 @@ def test_scoring_a_run_with_a_wrong_tag_exits_1_and_names_the_customer(tmp_path:
     result = CliRunner().invoke(simulate, [*arguments, str(wrong)], obj=Settings())
     assert result.exit_code == 1
     assert json.loads(lines[0])["customer_id"] in result.output
+
+
+def test_a_signal_that_nobody_spoke_of_makes_the_score_wrong(tmp_path: Path) -> None:
+    tags = tmp_path / "tags.jsonl"
+    run_backtest(tmp_path, PLAN, "--tags", str(tags))
+    for line in tags.read_bytes().splitlines():
+        one = json.loads(line)
+        if one["change"] == "opened" and one["level"] is None:
+            break
+    surplus = tmp_path / "surplus.jsonl"
+    surplus.write_bytes(tags.read_bytes() + line.replace(one["rule"].encode(), b"never-heard-of") + b"\n")
+    arguments = ["--customers", "150", "--days", "14", "--seed", "7", "--score", str(surplus)]
+    result = CliRunner().invoke(simulate, arguments, obj=Settings())
+    assert result.exit_code == 1
+    assert f"never-heard-of (0 missing, 1 extra: {one['customer_id']})" in result.output
+
+
+def test_no_rule_over_what_is_held_can_be_left_out_of_the_labels(tmp_path: Path) -> None:
+    """Without the labels of any one of them tags are extra: each speaks, and what it says is counted."""
+    plan = Plan(customers=40, days=100, seed=2)
+    tags = tmp_path / "tags.jsonl"
+    run_backtest(tmp_path, plan, "--tags", str(tags))
+    seen = list(read_tags(tags.read_bytes().splitlines()))
+    labels = labels_of(plan)
+    for rule in [signal.rule for signal in SIGNALS]:
+        scores = score([label for label in labels if label.rule != rule], seen)
+        assert {line.rule for line in scores if line.extra} == {rule}

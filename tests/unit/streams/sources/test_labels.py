@@ -1,6 +1,6 @@
 """Scoring a run by its labels."""
 
-from streams.sources.labels import Label, SeenTag, read_labels, read_tags, score
+from streams.sources.labels import Label, SeenTag, read_labels, read_tags, score, unscored_levels
 
 
 def label(**fields: str) -> Label:
@@ -47,8 +47,36 @@ def test_where_nothing_should_open_any_opening_is_extra_and_closings_are_not_loo
     assert counts([label()], []) == (0, 0, 0)
 
 
-def test_rules_and_customers_without_labels_are_not_scored() -> None:
-    assert counts([label()], [tag(rule="other"), tag(customer_id="C2")]) == (0, 0, 0)
+def test_a_signal_of_a_rule_that_no_label_of_the_customer_names_is_extra() -> None:
+    labels = [label(change="opened", at=AT), label(customer_id="C2", rule="other", change="opened", at=AT)]
+    tags = [tag(), tag(rule="other"), tag(rule="other"), tag(customer_id="C2", rule="other")]
+    named, other = score(labels, tags)
+    assert (named.rule, named.hits, named.extra) == ("r", 1, 0)
+    assert (other.rule, other.customers, other.hits, other.extra) == ("other", 1, 1, 2)
+    assert (other.precision, other.wrong) == (1 / 3, ["C1"])
+
+
+def test_a_signal_that_no_label_at_all_names_has_a_line_of_its_own() -> None:
+    _, other = score([label()], [tag(rule="other")])
+    assert (other.story, other.rule, other.customers, other.extra) == ("s", "other", 0, 1)
+    assert (other.precision, other.recall) == (0, None)
+
+
+def test_levels_and_closings_that_no_label_names_and_customers_without_labels_are_not_scored() -> None:
+    tags = [tag(rule="other", level="mid"), tag(rule="other", change="expired"), tag(customer_id="C2")]
+    assert counts([label()], tags) == (0, 0, 0)
+
+
+def test_levels_that_no_label_names_are_counted_by_rule() -> None:
+    tags = [tag(level="mid"), tag(rule="other", level="mid"), tag(rule="other", level="high"), tag(rule="third")]
+    unknown = tag(customer_id="C2", rule="other", level="mid")
+    closed = tag(rule="other", level="mid", change="expired")
+    assert unscored_levels([label()], [*tags, unknown, closed]) == {"other": 2}
+
+
+def test_lines_stand_story_by_story() -> None:
+    labels = [label(), label(customer_id="C2", story="t"), label(customer_id="C3", rule="q")]
+    assert [(one.story, one.rule) for one in score(labels, [])] == [("s", "r"), ("s", "q"), ("t", "r")]
 
 
 def test_precision_and_recall_are_per_story_and_name_who_was_wrong() -> None:
