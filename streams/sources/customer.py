@@ -56,6 +56,7 @@ class Customer:
         wealth_fen: of the wealth account.
         labelled: rules of which something has been said.
         active_days: day with a transaction or an app event (from 0) → assets at its end, in fen.
+        uses_app: some app event came, by a topic of its own.
     """
 
     __slots__ = (
@@ -71,6 +72,7 @@ class Customer:
         "random",
         "sequence",
         "story",
+        "uses_app",
         "wealth_fen",
     )
 
@@ -97,6 +99,7 @@ class Customer:
         self._walk: Walk | None = None
         self.labelled: set[str] = set()
         self.active_days: dict[int, int] = {}
+        self.uses_app = False
 
     @property
     def assets_fen(self) -> int:
@@ -184,6 +187,7 @@ class Customer:
         self, at_ms: int, action: str, category: str | None = None, product_id: str | None = None
     ) -> Happening:
         """Something in the app."""
+        self.uses_app = True
         value: dict[str, object] = {"action": action}
         if category is not None:
             value["category"] = category
