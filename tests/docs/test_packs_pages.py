@@ -1,6 +1,7 @@
 """docs/coverage.md names packs, rules and cases as they are, and every rule; docs/packs.md shows what is live."""
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from schemas.packs.cases import Case
 from schemas.packs.pack import Pack
+from schemas.packs.rules import GradedRule, Offer
 from schemas.packs.scalars import parse_window
 from streams.rulebooks.folder import read_folder
 from tagger.packs.rulebook import read_rulebook
@@ -26,6 +28,23 @@ def coverage_rows() -> list[tuple[str, ...]]:
         if line.startswith("| ") and len(cells) == 4 and cells[1] != "pack":
             rows.append(cells)
     return rows
+
+
+def offer_rows() -> list[tuple[str, ...]]:
+    """The rows of the table of offer families: the family, who offers it first, who beside another."""
+    text = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    section = text.split("\n## Offer families\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [tuple(cell.strip() for cell in line.strip("|").split(" | ")) for line in lines[1:]]
+
+
+def offers() -> Iterator[tuple[str, Offer]]:
+    """Each offer of a live rule with who makes it: a rule, or a level of one."""
+    for name, (_, rule) in RULEBOOK.rules.items():
+        if rule.offer is not None:
+            yield name, rule.offer
+        if isinstance(rule, GradedRule):
+            yield from ((f"{name} at {level}", offer) for level, offer in rule.offers.items())
 
 
 def named(pack: Pack, it: str) -> Case | None:
@@ -48,6 +67,20 @@ def test_a_row_names_a_pack_a_rule_of_it_and_a_case_that_looks_at_the_rule(row: 
 
 def test_every_rule_stands_in_the_coverage() -> None:
     assert {rule for _, _, rule, _ in coverage_rows()} == set(RULEBOOK.rules)
+
+
+@pytest.mark.parametrize("row", offer_rows(), ids=lambda row: row[0])
+def test_a_row_of_an_offer_family_names_all_who_offer_it(row: tuple[str, ...]) -> None:
+    told, first, beside = row
+    family = told.rpartition("`")[0].rpartition("`")[2]
+    assert first.split(", ") == ([who for who, offer in offers() if offer.family == family] or ["–"])
+    assert beside.split(", ") == ([who for who, offer in offers() if family in offer.also] or ["–"])
+
+
+def test_every_offer_family_of_the_packs_stands_in_the_coverage() -> None:
+    families = {family for _, offer in offers() for family in (offer.family, *offer.also)} - {"none"}
+    page = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    assert [family for family in sorted(families) if f"`{family}`" not in page] == []
 
 
 def test_the_page_shows_every_rule_setting_feature_and_case_once() -> None:
