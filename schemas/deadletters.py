@@ -1,4 +1,4 @@
-"""Bad records: the one error of decoding, and the dead letter that is written for it (contracts.md §2).
+"""Bad records: the one error of decoding, and the dead letter that is written for it (`tagger contracts export`).
 
 A dead letter holds all that is needed to find, understand, mend and resend a record. `expected` and `got` are
 for people; only `payload` and `key` hold what came, and attributes of a profile are named, never quoted.
@@ -38,7 +38,7 @@ MAX_KEY_BYTES = 1_024
 _MAX_ESCAPED_BYTES = 524_288
 
 
-class BadRecord(Exception):  # noqa: N818  the house's term, contracts.md §2
+class BadRecord(Exception):  # noqa: N818  a record is bad; no code of ours has failed
     """A record that breaks the contract; it becomes a dead letter and nothing else happens.
 
     Attributes:

@@ -1,4 +1,5 @@
-"""What comes in (contracts.md §2): the pydantic models, which define the five inputs and decide in doubt.
+"""What comes in: the pydantic models, which define the five inputs (`tagger contracts export`) and decide in
+doubt.
 
 Strict JSON: nothing is coerced, a number is never taken for a decimal string nor 1 for true. Unknown fields
 are ignored here and counted by `schemas.decode`. `null` stands for a missing value where a field is optional

@@ -148,7 +148,7 @@ class Feedback(Event, frozen=True, kw_only=True, omit_defaults=True, tag="feedba
 class Tick(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="record", tag="tick", gc=False
 ):
-    """One input partition's time, told to every journal partition (design.md §4, "The clock").
+    """One input partition's time, told to every journal partition (docs/journal.md, "tick").
 
     Attributes:
         topic, partition: the source whose time this is.

@@ -33,7 +33,7 @@ def format_fen(fen: int) -> str:
 
 
 def divide_half_away(numerator: int, denominator: int) -> int:
-    """Divide to the nearest integer, halves away from zero (rulebook.md §2, `average_balance`).
+    """Divide to the nearest integer, halves away from zero as `average_balance` does.
 
     Args:
         denominator: > 0.

@@ -1,4 +1,4 @@
-"""The tag event: what the push service acts on (contracts.md §3). Field order is wire order."""
+"""The tag event: what the push service acts on (`tagger contracts export`). Field order is wire order."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The names of the contract's topics, without a deployment's prefix, and of its one header (contracts.md §1)."""
+"""The names of the contract's topics, without a deployment's prefix, and of its one header."""
 
 TRANSACTIONS = "bank.transactions"
 APP_EVENTS = "bank.app-events"

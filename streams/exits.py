@@ -1,4 +1,4 @@
-"""Exit codes of every process (contracts.md §5)."""
+"""Exit codes of every process (README.md, "Commands")."""
 
 FINE = 0
 NOT_SO = 1

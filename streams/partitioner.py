@@ -1,4 +1,4 @@
-"""Which partition a key belongs to (murmur2, as Kafka's Java clients do; contracts.md §1), and how it is named."""
+"""Which partition a key belongs to (murmur2, as Kafka's Java clients do), and how it is named."""
 
 from functools import lru_cache
 

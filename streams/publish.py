@@ -4,7 +4,7 @@ Records go to the partition of their key by murmur2, as Kafka's own clients choo
 producer: in order within a partition, none twice whatever the network does. They are appended to batches by hand,
 because a batch costs a tenth of single sends.
 
-A recorded run has a beginning and an end (design.md §4, "The clock", 6): every partition of the clock topics,
+A recorded run has a beginning and an end (docs/operations.md, "Time"): every partition of the clock topics,
 empty ones too, gets a control record before and after. Topics that the source does not feed end at once, so that
 they do not hold the clock. A run that breaks off sends no end.
 

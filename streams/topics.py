@@ -1,4 +1,4 @@
-"""The contract's topics: what each must be, what is missing, what differs (contracts.md §1).
+"""The contract's topics: what each must be, what is missing, what differs (docs/operations.md, "Names").
 
 `create` only ever adds; it changes nothing that exists, because a partition count changed under a living
 deployment moves customers away from their state, and a shortened retention deletes. `check` compares, and a

@@ -39,7 +39,7 @@ LIFE: dict[EpisodeState | None, dict[Change, EpisodeState]] = {
 
 
 def tag_id(rule: str, customer_id: str, number: int) -> str:
-    """The id of an episode, a pure function of rule, customer and the episode's number (contracts.md §3)."""
+    """The id of an episode, a pure function of rule, customer and the episode's number."""
     digest = blake2b(f"{rule}\0{customer_id}\0{number}".encode(), digest_size=10).hexdigest()
     return f"{rule}.{digest}"
 
@@ -57,7 +57,7 @@ def cause_of(event: CustomerEvent | None, at_ms: int, calendar: BankCalendar) ->
 
 
 def is_late_reason(occasion: Occasion) -> bool:
-    """Whether a closing was brought about by a record of a bank day before the clock's (rulebook.md §4.4)."""
+    """Whether a closing was brought about by a record of a bank day before the clock's."""
     return occasion.event is not None and occasion.day < occasion.today
 
 

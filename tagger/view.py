@@ -1,4 +1,4 @@
-"""What a customer's state shows to readers: the profile and the open tags (contracts.md §4).
+"""What a customer's state shows to readers: the profile and the open tags (docs/operations.md, "Redis").
 
 A view is a pure function of the changelog's value, so whatever stands in Redis can be thrown away and made
 again.

@@ -1,4 +1,4 @@
-"""The cases of a rule pack: inputs in journal order, and all the tags they lead to (rulebook.md §1)."""
+"""The cases of a rule pack: inputs in journal order, and all the tags they lead to (docs/rulebook.md)."""
 
 from collections.abc import Callable
 from datetime import date, datetime

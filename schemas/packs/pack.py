@@ -1,4 +1,4 @@
-"""A rule pack as an analyst writes it (rulebook.md §1-3): settings, features, rules and cases.
+"""A rule pack as an analyst writes it (docs/rulebook.md): settings, features, rules and cases.
 
 Every scalar arrives as text. The union of features, of rules and of a case's inputs is chosen by one telling
 key, so that an error names what was meant and not every model that did not fit. Python names carry the unit
@@ -64,7 +64,7 @@ Setting = Annotated[SettingValue, BeforeValidator(_setting)]
 
 
 class Pack(PackModel):
-    """One YAML file under `rules/`: a scheme of domain.md with its cases."""
+    """One YAML file under `rules/`: a scheme of the domain with its cases."""
 
     pack: Slug
     title: Text | None = None

@@ -1,4 +1,4 @@
-"""The contact policy as an analyst writes it (`rules/policy.yaml`, rulebook.md §5)."""
+"""The contact policy as an analyst writes it (`rules/policy.yaml`, docs/policy.md)."""
 
 import re
 from datetime import time

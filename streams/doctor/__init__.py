@@ -1,4 +1,4 @@
-"""`tagger doctor`: does a deployment, live or at rest, hold what it promises (design.md §4 and §6)?
+"""`tagger doctor`: does a deployment, live or at rest, hold what it promises (docs/reliability.md, "Promised")?
 
 `examine` holds four things against each other, each read at an end that a transaction has made final:
 

@@ -29,7 +29,7 @@ _PIPELINE = 500
 _SCAN_COUNT = 1000
 _AGAIN_SECONDS = 0.5
 _TRIES = 4
-# The writer's own, beside the fields of contracts.md §4.
+# The writer's own, beside the fields that readers have (docs/operations.md, "Redis").
 _WRITERS_FIELDS = ("version", "epoch")
 
 

@@ -1,4 +1,4 @@
-"""Who owns which input partition, and what that means at every rebalance (design.md §4).
+"""Who owns which input partition, and what that means at every rebalance.
 
 One `streams.lanes.stage.Task` per owned partition of a stage, in a lane of its own (`streams.lanes.lane`).
 `Ownership` reacts to what the consumer group decides:

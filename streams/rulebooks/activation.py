@@ -1,4 +1,4 @@
-"""Publishing rulebooks, putting one in force, and pausing rules (rulebook.md §5 and §6).
+"""Publishing rulebooks, putting one in force, and pausing rules (docs/operations.md, "Rulebooks").
 
 A published rulebook is a record of `tagging.rulebooks` under its digest. It comes into force by an activation
 record in every journal partition, all in one transaction of the one id `<app>-activation`, so that there is one

@@ -1,4 +1,4 @@
-"""What a rulebook gives off over a history, and how it differs from what another does (rulebook.md §6, backtest).
+"""What a rulebook gives off over a history, and how it differs from what another does (`tagger backtest`).
 
 A push is a revision that the contact policy lets go: `delivery.push`, or the reason `replay`, which is told last
 and so of what would have been pushed.

@@ -44,7 +44,7 @@ def differences(old: Rulebook, new: Rulebook) -> list[Difference]:
 
 
 def consequences(old: Rulebook, new: Rulebook, calendar: BankCalendar) -> list[str]:
-    """What putting `new` in force after `old` does to customers' state (rulebook.md §4.7)."""
+    """What putting `new` in force after `old` does to customers' state: what docs/rulebook.md says of changes."""
     before, after = Program(old, calendar), Program(new, calendar)
     told = [
         f"feature {name} begins to warm: it is new, or counts something else than before"

@@ -1,4 +1,6 @@
-"""The view in Redis (contracts.md §4): absolute values, guarded by epoch and version, made again at any time.
+"""The view in Redis: absolute values, guarded by epoch and version, made again at any time.
+
+Its keys stand in docs/operations.md, "Redis".
 
 Writers of one partition may overlap: one that was cut off believes in its ownership for a while, and what it sent
 may arrive any time later. So whoever takes a partition over raises its *epoch* in `tagger:meta`, and each slot of

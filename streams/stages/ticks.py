@@ -1,4 +1,4 @@
-"""When a source's time is told to the journal (design.md §4, "The clock").
+"""When a source's time is told to the journal (docs/operations.md, "Time").
 
 `tagger.ingest.partition` knows what time a source has; this says when that becomes records: in every journal
 partition, inside the ingest task's own transaction, after the events of that transaction. The first thing a task

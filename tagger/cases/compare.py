@@ -1,4 +1,4 @@
-"""What a case expects against what came: tags and features, each difference said in words (rulebook.md §1)."""
+"""What a case expects against what came: tags and features, each difference said in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation

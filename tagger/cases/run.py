@@ -1,4 +1,4 @@
-"""Runs the cases that packs carry: events in, all tags out (rulebook.md §1, "Cases").
+"""Runs the cases that packs carry: events in, all tags out (docs/rulebook.md, "A pack and its cases").
 
 A case is a journal of one customer: an activation, a first tick that leaves the clock far behind, the given
 records in order. It runs under all packs of the folder, without policy, as live input (`clock: wall`) does.

@@ -1,4 +1,4 @@
-"""Text → Python syntax tree, of which only a small part may occur (rulebook.md §2 "Syntax").
+"""Text → Python syntax tree, of which only a small part may occur (docs/rulebook.md, "Expressions").
 
 What Python's own parser would forgive is refused before it sees the text: comments, escapes, characters beyond
 ASCII outside strings (which it would normalise), and anything long or deep enough to hurt.

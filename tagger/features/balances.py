@@ -2,7 +2,7 @@
 
 A measure (`current`, `term`, `wealth`, `loan`) is a series of daily net flows over an opening balance. `assets`
 is current + term + wealth + `netting`, where `netting` takes back what own transfers moved on asset accounts
-and carries what they moved against loans (rulebook.md §2, "Money"), so that the two legs of a purchase, in any
+and carries what they moved against loans (docs/rulebook.md, "Money"), so that the two legs of a purchase, in any
 order, never look like money leaving.
 
 The opening balance of an account is what its earliest transaction by (`occurred_at`, `event_id`) that states

@@ -38,7 +38,7 @@ class _OverClosings(Computed):
 
 
 class AverageBalance(_OverClosings):
-    """Mean of daily closings, rounded to the fen, half away from zero (domain.md §6)."""
+    """Mean of daily closings over the days of the window so far, rounded to the fen, half away from zero."""
 
     def value(self, state: CustomerState, moment: Moment) -> Any:
         first, end = self._window.span(moment.today)

@@ -2,7 +2,8 @@
 
 The text holds the verb, source, filter and window, settings resolved, names and thresholds elsewhere left out:
 two packs that define the same aggregate share its state, a changed threshold keeps it, a changed definition
-starts anew (rulebook.md §2). It must never change for an unchanged meaning: stored states are addressed by it.
+starts anew (docs/rulebook.md, "When a rulebook changes"). It must never change for an unchanged meaning: stored
+states are addressed by it.
 """
 
 from hashlib import blake2b

@@ -1,7 +1,8 @@
 """Windows made of bank days: which days a feature covers as of a day, and when that turns.
 
 `Nd` is today and the N − 1 days before it; `Nmo` this month and the N − 1 before it; a period runs from its
-first day to today, or, with `previous`, over the whole of the one that closed last (rulebook.md §2).
+first day to today, or, with `previous`, over the whole of the one that closed last (docs/rulebook.md, "What can be
+measured").
 """
 
 from typing import Literal
@@ -91,7 +92,7 @@ class DayWindow:
     def full_on(self, first_day: int) -> int | None:
         """The day from which a feature that began on `first_day` has seen its whole window; None: at once.
 
-        `ever` and `previous` count from the beginning, marked partial (rulebook.md §2, "Warming").
+        `ever` and `previous` count from the beginning, marked partial (docs/rulebook.md, "Expressions", Warming).
         """
         if self.kind == "ever" or self.previous:
             return None

@@ -1,7 +1,7 @@
 """The meta record of a journal partition: where to go on, what time it is, and what became of every offset.
 
 It stands beside the customers in the changelog, is written in every transaction, and is the only truth about
-the position (design.md §4). Its value is JSON, for people to read.
+the position (docs/operations.md, "Names"). Its value is JSON, for people to read.
 """
 
 import msgspec
@@ -112,7 +112,7 @@ def source_key(source: Source | Tick) -> str:
 
 
 def tell_time(meta: Meta, tick: Tick, core: CoreSettings) -> None:
-    """Take a source's time into the partition's clock (design.md §4, "The clock")."""
+    """Take a source's time into the partition's clock (docs/operations.md, "Time")."""
     meta.recorded = tick.recorded
     if tick.topic not in core.clock_topics:
         return

@@ -1,7 +1,8 @@
 """Another rulebook takes effect: when, from where its features warm, and what becomes of a customer.
 
 A changed threshold keeps state and is evaluated anew, a changed feature begins to warm (`Context.warming`), a
-removed rule revokes its open episodes, and state that nothing defines any more is dropped (rulebook.md §4.7).
+removed rule revokes its open episodes, and state that nothing defines any more is dropped (docs/rulebook.md, "When
+a rulebook changes").
 """
 
 from schemas.bankday import BankCalendar

@@ -5,7 +5,7 @@ An `InputPartition` holds what never changes; an `IngestState` holds what a tran
 the metadata string of a committed offset. `InputPartition.read` takes a state and gives the next, so a batch that
 fails is dropped with nothing to undo.
 
-The source's time W (design.md §4, "The clock") never falls:
+The source's time W (docs/operations.md, "Time") never falls:
 
 - `clock: events`: the largest accepted event time. A record beyond W + `max_jump_ms` is a dead letter and
   moves nothing. Before the first accepted record there is no W to compare with, so that record is held against
@@ -66,7 +66,7 @@ class IngestSettings:
     """What ingest must be told.
 
     Attributes:
-        clock: what moves time (design.md §4).
+        clock: what moves time (docs/operations.md, "Time").
         clock_topics: the topics whose partitions have a W.
         max_future_ms: how far beyond now an event may lie; with `clock: events`, the first of a source with a W.
         max_jump_ms: `clock: events`: how far beyond W an event may lie.

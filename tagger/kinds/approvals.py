@@ -1,4 +1,4 @@
-"""Maker and checker: from some level up, a level takes effect when a person has approved it (rulebook.md §4.6).
+"""Maker and checker: from some level up, a level takes effect when a person has approved it.
 
 The level *computed* is the one the rule would stand on without approval, its hysteresis and `for` included. While
 it waits, its episode is a proposal, and the highest met level below stands in an episode beside it. `computed`

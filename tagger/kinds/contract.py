@@ -167,7 +167,7 @@ class Rule(Protocol):
 
 
 class Gate(Protocol):
-    """What every tag passes after the rules: the contact policy (rulebook.md §5)."""
+    """What every tag passes after the rules: the contact policy (docs/policy.md)."""
 
     def apply(self, state: CustomerState, occasion: Occasion, context: "Context") -> None:
         """Decide whether what the rules have just given off may be pushed, and release what was held."""

@@ -1,7 +1,7 @@
 """Signals: a condition, or a condition measured on its own since each matching event (`after` / `within`).
 
-The order inside one evaluation is the language's (rulebook.md §4): watches are opened and moved, trips are
-looked at, then closings (converted, revoked, expired: the first named wins), then openings.
+The order inside one evaluation is the language's: watches are opened and moved, trips are looked at, then closings
+(converted, revoked, expired: the first named wins), then openings.
 """
 
 from dataclasses import dataclass

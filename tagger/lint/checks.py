@@ -1,4 +1,4 @@
-"""What is allowed in a rulebook and yet cannot be meant (rulebook.md §6, `rules check`).
+"""What is allowed in a rulebook and yet cannot be meant (`tagger rules check`).
 
 Each check is a function from a rulebook to findings, in one table. A rulebook with findings still runs.
 """

@@ -1,4 +1,4 @@
-"""Settings of a deployment in the place of the packs' own (`rulebook.yaml`, rulebook.md §1)."""
+"""Settings of a deployment in the place of the packs' own (`rulebook.yaml`, docs/rulebook.md)."""
 
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal

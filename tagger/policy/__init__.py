@@ -1,1 +1,1 @@
-"""The contact policy: the one gate after all rules, why it holds a tag and when it lets it go (rulebook.md §5)."""
+"""The contact policy: the one gate after all rules, why it holds a tag and when it lets it go (docs/policy.md)."""

@@ -1,4 +1,4 @@
-"""The one gate after all rules (rulebook.md §5): which tags given off may be pushed, and when the others may.
+"""The one gate after all rules (docs/policy.md): which tags given off may be pushed, and when the others may.
 
 Every revision of an open episode that the rules would push is a push, and passes here; so does a held tag when
 its reason ends. What came together is taken in order of rank, so that the first in rank has what a cap leaves.

@@ -68,7 +68,7 @@ class Aggregate(DayValues, array_like=True, gc=False):
 
 
 class Account(msgspec.Struct, array_like=True, gc=False):
-    """What fixes an account's opening balance (design.md §5).
+    """What fixes an account's opening balance (`tagger.features.balances`).
 
     Attributes:
         opening_fen: balance before the first transaction, 0 until one states its balance.

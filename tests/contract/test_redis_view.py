@@ -1,4 +1,4 @@
-"""The view in a real Redis: contracts.md §4, whatever order writers come in."""
+"""The view in a real Redis: what docs/operations.md says of it ("Redis"), whatever order writers come in."""
 
 import contextlib
 import itertools

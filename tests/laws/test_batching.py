@@ -1,4 +1,4 @@
-"""Law: batch size, a bound on customers and restarts between batches change no byte (design.md §6.1)."""
+"""Law: batch size, a bound on customers and restarts between batches change no byte."""
 
 from typing import Any
 

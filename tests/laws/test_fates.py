@@ -1,4 +1,4 @@
-"""Law: every record has one fate, and one that counts for nothing changes nothing (design.md §4)."""
+"""Law: every record has one fate, and one that counts for nothing changes nothing."""
 
 from dataclasses import replace
 from typing import Any

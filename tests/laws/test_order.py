@@ -1,5 +1,5 @@
 """Law: events of one customer that arrive in another order, within the allowed lateness, end in the same balances
-and windows (design.md §6.3)."""
+and windows."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Law: folding changes no committed byte, no hash seed matters, and a state is bounded (design.md §6.1, §6.6)."""
+"""Law: folding changes no committed byte, no hash seed matters, and a state is bounded."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""Law: deadlines that a tick leaves to later give each customer the bytes that they give at once (design.md §6.1).
+"""Law: deadlines that a tick leaves to later give each customer the bytes that they give at once.
 
 The policy asks how late a tag is, so that a deadline must be passed as of the first tick beyond it, however many
 have come since; a rulebook, a pause and a recorded stretch stand between some of them.

@@ -1,4 +1,4 @@
-"""Law: deadlines do not depend on the spacing of ticks; the clock is the slowest source's (rulebook.md §4.2)."""
+"""Law: deadlines do not depend on the spacing of ticks; the clock is the slowest source's."""
 
 from typing import Any
 

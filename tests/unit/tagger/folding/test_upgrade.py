@@ -1,4 +1,4 @@
-"""A second rulebook in the middle of a journal: what stays, what warms, what closes (rulebook.md §4.7)."""
+"""A second rulebook in the middle of a journal: what stays, what warms, what closes."""
 
 from builders import activation, app, at, money, ticks
 from driver import Run, run

@@ -1,4 +1,4 @@
-"""Maker and checker: proposals, what stands beside them, and what a checker's word does (rulebook.md §4.6)."""
+"""Maker and checker: proposals, what stands beside them, and what a checker's word does."""
 
 from typing import Any
 
