@@ -1,5 +1,6 @@
 """`tagger doctor`: look at a whole deployment, and say what is wrong with it."""
 
+from collections.abc import Sequence
 from operator import attrgetter
 
 import click
@@ -8,7 +9,7 @@ import msgspec
 from streams.cli.exits import CommandError, run
 from streams.cli.show import print_json, print_table, reading
 from streams.doctor.examine import examine
-from streams.doctor.report import Report
+from streams.doctor.report import PartitionClock, Report
 from streams.exits import NOT_SO, UNREACHABLE
 from streams.settings import Settings
 
@@ -56,6 +57,7 @@ def _print_as_json(report: Report) -> None:
             "not_checked": report.not_checked,
             "checked": report.checked,
             "unreachable": report.unreachable,
+            "clocks": [msgspec.to_builtins(clock) for clock in report.clocks],
         }
     )
 
@@ -71,3 +73,20 @@ def _print(report: Report) -> None:
     counts = ", ".join(f"{count} {what}" for what, count in report.checked.items())
     verdict = f"{len(report.findings)} things are wrong" if report.findings else "all is right"
     click.echo(f"{verdict}: looked at {counts}", err=bool(report.findings))
+    for line in clock_lines(report.clocks):
+        click.echo(line, err=bool(report.findings))
+
+
+def clock_lines(clocks: Sequence[PartitionClock]) -> list[str]:
+    """Which source holds the clock, one line each with the partitions of the journal where it does."""
+    held: dict[str | None, list[PartitionClock]] = {}
+    for clock in clocks:
+        held.setdefault(clock.held_by, []).append(clock)
+    lines = []
+    for source, partitions in held.items():
+        by = "every source has closed" if source is None else f"held by {source}"
+        # Of one source the partitions learn within a moment of each other: the earliest stands for them.
+        at = min((clock.at for clock in partitions if clock.at is not None), default="not begun")
+        numbers = ", ".join(str(clock.partition) for clock in partitions)
+        lines.append(f"clock {at}, {by} (journal partition{'s' * (len(partitions) > 1)} {numbers})")
+    return lines

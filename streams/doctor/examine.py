@@ -8,12 +8,13 @@ from aiokafka import TopicPartition
 from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
+from schemas.bankday import BankCalendar
 from schemas.topics import CUSTOMERS, JOURNAL, TAGS
 from streams.clients import committed_offsets, partition_counts
 from streams.doctor.fates import Decided, check_decided, check_ingested, first_offsets, read_ingested
 from streams.doctor.journal import Scan, scan
 from streams.doctor.reading import Changelog, Range, read_changelog, stable_ranges
-from streams.doctor.report import Report
+from streams.doctor.report import PartitionClock, Report
 from streams.doctor.tags import check_tags
 from streams.doctor.view import ViewCheck, read_owner
 from streams.lanes.stage import group_of
@@ -22,7 +23,7 @@ from streams.rulebooks.activation import published
 from streams.settings import Settings
 from streams.stages.redis_view import applied_offset
 from tagger.compiler.program import Program
-from tagger.folding.meta import Meta
+from tagger.folding.meta import Meta, clock_holder
 from tagger.folding.partition import Partition
 
 _REDIS_SECONDS = 5.0
@@ -50,6 +51,8 @@ class _Examination:
         self._sample = sample
         self._customers = customers
         self._redis = client
+        self._core = settings.core()
+        self._calendar = BankCalendar(self._core.zone)
         self._report = Report()
         self._partitions = 0
         self._is_ours = True
@@ -84,6 +87,7 @@ class _Examination:
                     found = f"one that cannot be read ({changelog.unreadable})"
                 report.wrong("changelog", f"{settings.topic(CUSTOMERS)}-{number}", "a meta record", found)
             changelog.meta = Meta()
+        report.clocks.append(self._clock(number, changelog.meta))
         sample = self._choose(changelog)
         again = await self._scan(changelog, ranges[journal], sample) if self._sample or self._customers else None
         expected = None if again is None else again.tags
@@ -91,6 +95,10 @@ class _Examination:
         decided = Decided(number, changelog.meta, committed and committed.offset, ranges[journal], again)
         check_decided(settings, decided, report)
         return decided
+
+    def _clock(self, number: int, meta: Meta) -> PartitionClock:
+        at = None if meta.clock_ms is None else self._calendar.format(meta.clock_ms)
+        return PartitionClock(number, at, clock_holder(meta, self._core))
 
     def _choose(self, changelog: Changelog) -> set[str]:
         """A share of the sample, and those asked for by name, also when the changelog lacks them."""
@@ -117,7 +125,7 @@ class _Examination:
             sample,
             self._first_offsets,
             lambda customers, meta: Partition(
-                settings.core(), self._rulebooks.__getitem__, customers, meta, self._programs
+                self._core, self._rulebooks.__getitem__, customers, meta, self._programs
             ),
             self._report,
         )

@@ -30,6 +30,20 @@ class Finding:
     remedy: str
 
 
+@dataclass(frozen=True, slots=True)
+class PartitionClock:
+    """What time it is in a journal partition, and why no later.
+
+    Attributes:
+        at: as of the bank's zone; None while there is no clock.
+        held_by: the input partition with the earliest time, or that told none yet; None when all have closed.
+    """
+
+    partition: int
+    at: str | None
+    held_by: str | None
+
+
 @dataclass(slots=True)
 class Report:
     """The doctor's report.
@@ -40,6 +54,7 @@ class Report:
         not_checked: what could not be looked at, and why.
         checked: how many of what were looked at.
         unreachable: why a part could not be asked at all; None when all answered.
+        clocks: of the journal's partitions, in order.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -47,6 +62,7 @@ class Report:
     not_checked: list[str] = field(default_factory=list)
     checked: Counter[str] = field(default_factory=Counter)
     unreachable: str | None = None
+    clocks: list[PartitionClock] = field(default_factory=list)
     _told: Counter[str] = field(default_factory=Counter)
 
     def wrong(

@@ -4,6 +4,8 @@ It stands beside the customers in the changelog, is written in every transaction
 the position (docs/operations.md, "Names"). Its value is JSON, for people to read.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
 from schemas.journal import Activation, Source, Tick
@@ -126,21 +128,35 @@ def tell_time(meta: Meta, tick: Tick, core: CoreSettings) -> None:
         meta.clock_ms = clock_ms
 
 
+def clock_holder(meta: Meta, core: CoreSettings) -> str | None:
+    """The source that holds the partition's clock back: one that told no time yet, otherwise the slowest.
+
+    Returns:
+        Its name as in `meta.sources`, of equals the first; None when every source has closed.
+    """
+    open_times = list(_open_times(meta, core))
+    untold = (name for name, time_ms in open_times if time_ms is None)
+    told = ((time_ms, name) for name, time_ms in open_times if time_ms is not None)
+    return next(untold, None) or min(told, default=(0, None))[1]
+
+
 def _clock(meta: Meta, core: CoreSettings) -> int | None:
     """The minimum over open sources; the maximum of all once each has closed; None until each has ticked."""
-    open_times: list[int | None] = []
-    for topic in core.clock_topics:
-        of = next((time.of for key, time in meta.sources.items() if key.rpartition("-")[0] == topic), 0)
-        if not of:
-            return None
-        for partition in range(of):
-            source = meta.sources.get(f"{topic}-{partition}")
-            if source is None:
-                return None
-            if not source.closed:
-                open_times.append(source.time_ms)
+    open_times = [time_ms for _, time_ms in _open_times(meta, core)]
     if not open_times:
         return max((time.time_ms for time in meta.sources.values() if time.time_ms is not None), default=None)
     if None in open_times:
         return None
     return min(time for time in open_times if time is not None)
+
+
+def _open_times(meta: Meta, core: CoreSettings) -> Iterator[tuple[str, int | None]]:
+    """The sources that have not closed, and their times; of a topic that nobody told of, the first partition."""
+    for topic in core.clock_topics:
+        of = next((time.of for key, time in meta.sources.items() if key.rpartition("-")[0] == topic), 1)
+        for name in (f"{topic}-{partition}" for partition in range(of)):
+            source = meta.sources.get(name)
+            if source is None:
+                yield name, None
+            elif not source.closed:
+                yield name, source.time_ms

@@ -68,6 +68,8 @@ async def test_a_sound_deployment_has_no_findings(deployment: TaskDeployment) ->
     assert checked["customers folded again"] == checked["customers in Redis"] == 26
     assert checked["input partitions"] == len(INPUTS) * PARTITIONS
     assert checked["tags"] > 26
+    assert [(clock.partition, clock.held_by) for clock in report.clocks] == [(0, None), (1, None)]
+    assert all(clock.at is not None for clock in report.clocks)
     assert (await examined(deployment, sample=0)).findings == []
     assert (await examined(deployment, sample=4)).checked["customers folded again"] == 4
 
@@ -352,6 +354,7 @@ def test_command_says_so_and_exits(kafka: KafkaBroker, redis_url: str, topic_pre
     fine = CliRunner().invoke(doctor, [], obj=settings)
     assert fine.exit_code == 0, fine.output
     assert fine.stdout.startswith("all is right: looked at ")
+    assert fine.stdout.endswith("\nclock not begun, held by bank.transactions-0 (journal partition 0)\n")
     with_redis_down = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     down = CliRunner().invoke(doctor, ["--json"], obj=with_redis_down)
     assert down.exit_code == 3, down.output

@@ -10,6 +10,7 @@ from journals import DAY, MINUTE, START, both, events, steps, with_ticks
 from rulebooks import RICH
 
 from schemas.journal import JournalRecord, Tick
+from tagger.folding.meta import clock_holder
 from tagger.settings import CoreSettings
 
 
@@ -73,7 +74,14 @@ def test_the_clock_is_the_slowest_open_sources_and_never_falls(
             heard = [when for when in times.values() if when is not None]
             now = min(waiting, default=max(heard, default=None))  # type: ignore[type-var]
             clock = now if clock is None or now is None else max(clock, now)
-        assert run(journal, {}, restart=True, cuts=None).clock.clock_ms == clock
+        meta = run(journal, {}, restart=True, cuts=None).clock
+        assert meta.clock_ms == clock
+        # Who is named as holding it: one that told no time, otherwise one at the least time of the open ones.
+        untold = wanted - times.keys() | {one for one, when in times.items() if when is None and not closed[one]}
+        earliest = min((when for when in waiting if when is not None), default=None)
+        least = {one for one, when in times.items() if not closed[one] and when == earliest}
+        held_by: set[str | None] = {f"{topic}-{number}" for topic, number in untold or least} or {None}
+        assert clock_holder(meta, CoreSettings()) in held_by
 
 
 def test_nothing_is_late_before_each_source_has_told_its_time() -> None:

@@ -1,0 +1,21 @@
+"""What `tagger doctor` prints beside its findings."""
+
+from streams.cli.doctor import clock_lines
+from streams.doctor.report import PartitionClock
+
+EARLY, LATE = "2026-03-02T09:00:00+08:00", "2026-03-02T09:00:02+08:00"
+
+
+def test_a_source_that_holds_the_clock_is_named_once_with_all_partitions_that_wait_for_it() -> None:
+    slow, quiet = "bank.transactions-3", "bank.app-events-0"
+    clocks = [PartitionClock(0, LATE, slow), PartitionClock(1, EARLY, slow), PartitionClock(2, None, quiet)]
+    assert clock_lines(clocks) == [
+        f"clock {EARLY}, held by {slow} (journal partitions 0, 1)",
+        f"clock not begun, held by {quiet} (journal partition 2)",
+    ]
+
+
+def test_nobody_holds_the_clock_once_every_source_has_closed() -> None:
+    assert clock_lines([PartitionClock(0, LATE, None)]) == [
+        f"clock {LATE}, every source has closed (journal partition 0)"
+    ]
