@@ -39,7 +39,9 @@ class Holdings:
         held: assets now, in fen.
         peak: the highest closing of assets in thirty days, today's being what is held now.
         trough: the lowest one.
-        untouched: the lowest one of the current account.
+        current: on the current account now, in fen.
+        current_peak: the highest closing of it in thirty days.
+        untouched: the lowest one, which nobody needed.
         rank: of the layer of joint_stock stood on.
     """
 
@@ -47,6 +49,8 @@ class Holdings:
         "_assets",
         "_current",
         "_sent_in",
+        "current",
+        "current_peak",
         "day",
         "held",
         "peak",
@@ -91,6 +95,7 @@ class Holdings:
 
     def _measure(self) -> None:
         self.held, self.peak, self.trough = self._assets[-1], max(self._assets), min(self._assets)
+        self.current, self.current_peak = self._current[-1], max(self._current)
         self.untouched = min(self._current)
 
 

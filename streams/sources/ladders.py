@@ -1,4 +1,4 @@
-"""The ladders of joint_stock and ccb as domain.md and the packs under `rules/` state them, for labels.
+"""The ladders of joint_stock and ccb as the packs under `rules/` state them, for labels.
 
 It shares nothing with the core, so that a run can be scored by it: levels are walked transaction by transaction,
 averages day by day.

@@ -19,11 +19,15 @@ CHURN_RULE = "churn-worth-keeping"
 MID_OUTFLOW_RULE = "joint-stock-mid-outflow"
 CROSSED_UP_RULE = "threshold-crossed-up"
 CROSSED_DOWN_RULE = "threshold-crossed-down"
+BALANCE_UP_RULE = "balance-crossed-up"
+BALANCE_DOWN_RULE = "balance-crossed-down"
 IDLE_RULE = "idle-funds"
 TRANSFERS_RULE = "transfers-without-wealth"
-# The line of both rules that say that it was crossed.
+# The lines that assets and the balance cross, and below what they count as left.
 LINE_FEN = 100_000 * FEN_PER_YUAN
 _LINE_LEFT_FEN = LINE_FEN * 95 // 100
+_BALANCE_LINE_FEN = 50_000 * FEN_PER_YUAN
+_BALANCE_LEFT_FEN = _BALANCE_LINE_FEN * 95 // 100
 _IDLE_FEN = _MID_FEN = 50_000 * FEN_PER_YUAN
 _HIGH_FEN = _VIP_FEN = 500_000 * FEN_PER_YUAN
 _EFFECTIVE, _MID, _HIGH = 1, 2, 3  # ranks of joint_stock
@@ -79,6 +83,16 @@ def line_was_left(now: Holdings) -> bool:
     return now.peak >= LINE_FEN and now.held < _LINE_LEFT_FEN
 
 
+def balance_was_passed(now: Holdings) -> bool:
+    """Rule balance-crossed-up: a balance that stood below its line within thirty days has reached it."""
+    return now.untouched < _BALANCE_LINE_FEN <= now.current
+
+
+def balance_was_left(now: Holdings) -> bool:
+    """Rule balance-crossed-down: a balance that stood at its line is below 95% of it."""
+    return now.current_peak >= _BALANCE_LINE_FEN and now.current < _BALANCE_LEFT_FEN
+
+
 def sends_it_elsewhere(now: Holdings) -> bool:
     """Rule transfers-without-wealth: of the effective or mid layer, five transfers, and no wealth product."""
     return now.rank in (_EFFECTIVE, _MID) and now.wealth_fen == 0 and now.sent >= _TRANSFERS
@@ -95,6 +109,13 @@ SIGNALS = (
     Signal(CHURN_RULE, lambda now: now.rank >= _HIGH and vip_has_left(now)),
     Signal(CROSSED_UP_RULE, line_was_passed, until=lambda now: now.held < _LINE_LEFT_FEN),
     Signal(CROSSED_DOWN_RULE, line_was_left, until=lambda now: now.held >= LINE_FEN, expires_days=14),
+    Signal(BALANCE_UP_RULE, balance_was_passed, until=lambda now: now.current < _BALANCE_LEFT_FEN),
+    Signal(
+        BALANCE_DOWN_RULE,
+        balance_was_left,
+        until=lambda now: now.current >= _BALANCE_LINE_FEN,
+        expires_days=14,
+    ),
     Signal(TRANSFERS_RULE, sends_it_elsewhere),
 )
 """Every signal over what is held that speaks in the made-up bank."""
