@@ -5,9 +5,11 @@ The data is public but not ours to ship: it is looked for in `../shared/data`, o
 
 import csv
 import os
+from calendar import monthrange
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner
@@ -29,6 +31,27 @@ features:
   last_month: {average_balance: assets, over: month, previous: true}
 """
 Rows = dict[str, list[tuple[date, Decimal, Decimal]]]
+FIRST_DAY, LAST_DAY = date(1993, 1, 1), date(1994, 3, 31)
+"""Of the file."""
+CHOSEN = (
+    date(1993, 1, 31),  # the first month's end
+    date(1993, 8, 17),  # a day in the middle
+    date(1994, 1, 1),  # a year's first day: `month` is that day alone, `last_month` lies in another year
+    LAST_DAY,  # a quarter's end too
+    date(1996, 2, 29),  # long after the last row, which moves nothing any more; the end of a leap year's February
+)
+
+
+def drawn(random: Random) -> list[date]:
+    """A day of each half of the file, and a month's end somewhere in it, other than those chosen."""
+    days = [FIRST_DAY + timedelta(days=n) for n in range((LAST_DAY - FIRST_DAY).days + 1)]
+    days = [day for day in days if day not in CHOSEN]
+    middle = len(days) // 2
+    ends = [day for day in days if day.day == monthrange(day.year, day.month)[1]]
+    return [random.choice(days[:middle]), random.choice(days[middle:]), random.choice(ends)]
+
+
+DAYS = [*CHOSEN, *drawn(Random("berka"))]
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +73,13 @@ def test_every_account_begins_at_nothing(raw: Rows) -> None:
         assert any(balance == amount for when, amount, balance in rows if when == rows[0][0]), account
 
 
-# The first month's end, a day in the middle, a quarter's end, a leap of the year, and the file's last day.
-@pytest.mark.parametrize(
-    "day", [date(1993, 1, 31), date(1993, 8, 17), date(1994, 1, 1), date(1994, 3, 31)], ids=str
-)
+def test_the_days_lie_in_the_file_and_one_long_after_it(raw: Rows) -> None:
+    days = [when for rows in raw.values() for when, _, _ in rows]
+    assert (min(days), max(days)) == (FIRST_DAY, LAST_DAY)
+    assert len(set(DAYS)) == len(DAYS)
+
+
+@pytest.mark.parametrize("day", DAYS, ids=str)
 def test_features_equal_a_recomputation_from_the_raw_file(
     raw: Rows, rules: Path, tmp_path: Path, day: date
 ) -> None:
