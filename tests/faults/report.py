@@ -70,17 +70,11 @@ def section(result: Result) -> str:
 
 
 def _figures(result: Result) -> list[tuple[str, str]]:
-    plan, kinds = result.plan, Counter(one.kind for one in result.struck)
-    sigkills = {
-        "workers": kinds["kill"],
-        "workers at a fail-point": kinds["crash"],
-        "brokers": kinds["broker-kill"],
-        "Redis": kinds["redis-kill"],
-    }
+    plan, kinds, killed = result.plan, Counter(one.kind for one in result.struck), sigkills(result)
     others = Counter({kind: count for kind, count in kinds.items() if kind not in _KILLS})
     return [
         ("brokers, workers, partitions", f"{plan.nodes}, {plan.workers}, {plan.partitions}"),
-        ("SIGKILL", f"{sum(sigkills.values())}: " + _told(sigkills)),
+        ("SIGKILL", f"{killed.total()}: " + _told(killed)),
         ("other faults", _told(others)),
         ("workers that ended by themselves", _told(result.endings) or "none"),
         ("fates", _told(result.fates)),
@@ -95,6 +89,12 @@ def _figures(result: Result) -> list[tuple[str, str]]:
     ]
 
 
+def sigkills(result: Result) -> Counter[str]:
+    """How many processes were killed without a word, by what they are."""
+    kinds = Counter(one.kind for one in result.struck)
+    return Counter({name: kinds[kind] for kind, name in _KILLS.items()})
+
+
 def _limit(result: Result) -> str:
     limit = f"{result.most_seconds:.1f} s (session timeout + 5 s)"
     if not result.is_recovery_judged:
@@ -103,7 +103,12 @@ def _limit(result: Result) -> str:
     return f"{limit}: {'held' if percentile(result.alone, 95) <= result.most_seconds else 'not held'}"
 
 
-_KILLS = {"kill", "crash", "broker-kill", "redis-kill"}
+_KILLS = {
+    "kill": "workers",
+    "crash": "workers at a fail-point",
+    "broker-kill": "brokers",
+    "redis-kill": "Redis",
+}
 
 
 def _told(counts: "Counter[str] | dict[str, int]") -> str:

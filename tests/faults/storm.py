@@ -27,6 +27,8 @@ from .tag_watch import Moved, TagWatch
 
 HEAL_SECONDS = 60.0
 """What has not healed by then is told, and the next fault strikes."""
+NO_TIME = "no time left"
+"""Begins the note of a run that ended before its plan did."""
 FEED_AFTER_SECONDS = 10.0
 _POLL_SECONDS = 0.1
 _UNREACHED = (UnreachableError, MissingTopicError, OutcomeUnknownError, FencedError, KafkaError, OSError)
@@ -89,7 +91,7 @@ class Storm:
         faults = self.plan.faults
         for number, fault in enumerate(faults):
             if time.monotonic() - self._began > self.plan.most_minutes * 60:
-                self.notes.append(f"no time left after {number} of {len(faults)} faults")
+                self.notes.append(f"{NO_TIME} after {number} of {len(faults)} faults")
                 break
             self._pace(number)
             await self._until(lambda: bool(self._owners()), "a worker that owns something")

@@ -13,6 +13,7 @@ from seen import Folded, Input, Seen
 from faults.bank import PACKS, Sent, ghost, stream
 from faults.fleet import EXPLAINED_SECONDS, Ending, Fleet
 from faults.plan import draw
+from faults.report import sigkills
 from faults.run import LEAST_RECOVERIES, Result, percentile
 from faults.storm import Struck, recoveries
 from faults.tag_watch import Heard, Moved
@@ -265,6 +266,13 @@ def test_a_fault_explains_no_ending_long_after_it_or_before(tmp_path: Any) -> No
     fleet = Fleet(Settings(), tmp_path)
     fleet.endings.append(Ending(0, 3, "UnreachableError", "", 1000.0))
     assert fleet.unexplained([("broker-kill", 1000.0 - EXPLAINED_SECONDS - 1), ("broker-kill", 1001.0)])
+
+
+def test_sigkills_are_counted_by_what_was_killed(tmp_path: Any) -> None:
+    kinds = ("kill", "kill", "crash", "broker-kill", "redis-kill", "pause", "broker-restart", "aborted")
+    result = Result(draw(1, 1, 10), tmp_path, struck=[Struck(kind, kind, 1.0) for kind in kinds])
+    expected = {"workers": 2, "workers at a fail-point": 1, "brokers": 1, "Redis": 1}
+    assert sigkills(result) == expected
 
 
 def test_a_recovery_is_judged_of_enough_samples_on_a_free_machine(tmp_path: Any) -> None:
