@@ -2,7 +2,8 @@
 
 It keeps every event of a customer and works every feature out anew at every step, straight from the language's
 definition; the compiled core keeps bounded state and evaluates what may have changed. Only `schemas` is shared
-(records, the models of packs, the bank's calendar). Money is yuan as exact fractions, days are dates.
+(records, the models of packs, the bank's calendar). Money is yuan as exact fractions, days are dates. Bounds by
+number (docs/decisions.md, 10) hold here too, counted off the events in the order in which they arrived.
 
     language     expressions: parsed with `ast`, walked node by node
     money        balances from all transactions

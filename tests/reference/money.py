@@ -1,9 +1,11 @@
 """Balances, from all transactions of a customer; late ones too, for late money is still money.
 
 Amounts are whole fen here, and yuan for who asks. A transaction's place in time is (`occurred_ms`, `event_id`).
+All functions take transactions in the order in which they arrived: what is remembered is bounded by number
+(docs/decisions.md, 10).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 
@@ -11,6 +13,10 @@ from schemas.journal import Transaction
 
 ASSETS = ("current", "term", "wealth")
 MEASURES = ("assets", *ASSETS, "loan")
+MOST_EARLY = 32
+"""Transactions before an account's first stated balance whose place in time is remembered."""
+MOST_FLOWS = 64
+"""Movements of `assets` remembered for opening events that arrive after later ones."""
 DayOf = Callable[[int], date]
 
 
@@ -31,14 +37,36 @@ def moves_assets(event: Transaction) -> int:
     return 0 if event.own_transfer else moves_account(event)
 
 
-def opening(account: Iterable[Transaction]) -> int:
+def opening(account: Sequence[Transaction]) -> int:
     """What the earliest statement says, less all amounts up to and including its own; 0 when none is stated."""
-    so_far = 0
-    for event in sorted(account, key=place):
-        so_far += moves_account(event)
+    first = min((event for event in account if event.balance_after_fen is not None), key=place, default=None)
+    if first is None:
+        return 0
+    forgotten = _forgotten(account)
+    before = [event for number, event in enumerate(account) if place(event) < place(first) or number in forgotten]
+    assert first.balance_after_fen is not None
+    return first.balance_after_fen - moves_account(first) - sum(moves_account(event) for event in before)
+
+
+def _forgotten(account: Sequence[Transaction]) -> set[int]:
+    """Which transactions are taken to come before any statement, whenever they were: the oldest beyond those that
+    are remembered."""
+    stated: tuple[int, str] | None = None
+    early: list[int] = []
+    forgotten: set[int] = set()
+    for number, event in enumerate(account):
+        if stated is not None and place(event) > stated:
+            continue
         if event.balance_after_fen is not None:
-            return event.balance_after_fen - so_far
-    return 0
+            stated = place(event)
+            early = [one for one in early if place(account[one]) < stated]
+            continue
+        early.append(number)
+        if len(early) > MOST_EARLY:
+            oldest = min(early, key=lambda one: place(account[one]))
+            early.remove(oldest)
+            forgotten.add(oldest)
+    return forgotten
 
 
 def openings(events: Sequence[Transaction], types: Sequence[str]) -> int:
@@ -77,9 +105,12 @@ def closings(events: Sequence[Transaction], measure: str, first: date, last: dat
     return found
 
 
-def above(events: Sequence[Transaction], opened: tuple[int, str]) -> Fraction:
-    """By how much `assets` stand above the level just before an event, in event time; in yuan."""
-    return Fraction(sum(moves_assets(event) for event in events if place(event) >= opened), 100)
+def above(events: Sequence[Transaction], number: int) -> Fraction:
+    """By how much `assets` stand above the level just before one of the events, in event time; in yuan."""
+    opened, before, after = events[number], events[: number + 1], events[number + 1 :]
+    remembered = [event for event in before if moves_assets(event)][-MOST_FLOWS:]
+    later = [event for event in (*remembered, *after) if place(event) > place(opened)]
+    return Fraction(moves_assets(opened) + sum(moves_assets(event) for event in later), 100)
 
 
 def to_fen(value: Fraction) -> Fraction:

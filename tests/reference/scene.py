@@ -20,9 +20,14 @@ Tag = dict[str, Any]
 
 @dataclass(eq=False)
 class Watch:
-    """What an `after` rule measures on its own since one event."""
+    """What an `after` rule measures on its own since one event.
+
+    Attributes:
+        number: which transaction of the customer it was, from 0 in order of arrival.
+    """
 
     record: Any
+    number: int
     since_ms: int | None = None
 
     @property

@@ -67,7 +67,7 @@ def _watched(evaluation: Evaluation, model: SignalRule) -> None:
     life, scene = evaluation.life, evaluation.scene
     assert model.within_ms is not None
     if evaluation.matches(model.after):
-        watch = Watch(scene.record)
+        watch = Watch(scene.record, len(scene.sight.transactions) - 1)
         if len(life.watches) < MOST_WATCHES and not scene.is_over(watch.opened_ms + model.within_ms):
             life.watches.append(watch)
     was_open = life.open
