@@ -28,12 +28,14 @@ class Known:
 
     Attributes:
         day: its bank day.
+        today: that of the clock when it was folded.
         late: it lay beyond the allowed lateness, so that only balances see it.
         activation: how many rulebooks had taken effect when it was folded.
     """
 
     record: Event
     day: date
+    today: date
     late: bool
     activation: int
 

@@ -15,6 +15,7 @@ from schemas.journal import Transaction
 from schemas.packs import features as pack
 
 KEPT = 64
+DAYS_TOLD_APART = 32
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -112,17 +113,28 @@ def _next(model: Any, sight: Sight) -> Any:
 
 
 def _summary(model: Any, sight: Sight) -> Any:
-    totals: dict[date, Fraction] = {}
-    found = matching(model, sight)
-    for known in found:
-        totals[known.day] = totals.get(known.day, Fraction(0)) + _amount(known)
-    if not totals:
+    found = [known for known in sight.folded_for(model) if matches(model, sight, known)]
+    if not found:
         return 0, 0, None, None, None, None, None
-    first, last = min(totals), max(totals)
-    others = [total for day, total in totals.items() if day != first]
-    m = sum(others) / len(others) if others else None
-    mean = sum(totals.values()) / len(found)
-    return len(found), len(totals), mean, len(others), (last - first).days, (sight.today - first).days, m
+    first, last = min(known.day for known in found), max(known.day for known in found)
+    x = _days_counted(found) - 1
+    m = sum(_amount(known) for known in found if known.day != first) / x if x else None
+    mean = sum(_amount(known) for known in found) / len(found)
+    return len(found), x + 1, mean, x, (last - first).days, (sight.today - first).days, m
+
+
+def _days_counted(found: list[Known]) -> int:
+    """How many days have a match, in the order of arrival. One further back than those remembered, other than the
+    first of all, counts each time anew (docs/decisions.md, 15)."""
+    first, counted, remembered = found[0].day, 1, {found[0].day}
+    for known in found[1:]:
+        if known.day == first:
+            continue
+        counted += known.day not in remembered
+        first = min(first, known.day)
+        oldest = known.today - timedelta(days=DAYS_TOLD_APART - 1)
+        remembered = {day for day in {*remembered, known.day} if day >= oldest}
+    return counted
 
 
 def _amount(known: Known) -> Fraction:
