@@ -8,15 +8,17 @@ from typing import Any
 from builders import activation, app, at, money, ticks
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from reference.compare import Scenario, differences
-from reference.made_up import DrawnChoice, RandomChoice, made_up
+from reference.compare import Scenario, differences, reference_of
+from reference.made_up import SMALL_THEMES, DrawnChoice, RandomChoice, made_up
 from reference.shrink import story
+
+PLAIN = "pack: p\nrules: {r: {when: assets > 0}}"
 
 
 @settings(max_examples=100)
 @given(st.data())
 def test_the_core_says_what_the_reference_says(data: Any) -> None:
-    scenario = made_up(DrawnChoice(data.draw))
+    scenario = made_up(DrawnChoice(data.draw), SMALL_THEMES)  # the others are more than hypothesis draws
     assume(scenario is not None)
     assert scenario is not None
     assert differences(scenario) == [], story(scenario)
@@ -35,3 +37,23 @@ def test_money_at_the_very_midnight_touches_a_watch_that_reads_retained_and_no_o
         pack = f"pack: p\nfeatures: {{n: {{count: app_events, over: 2d}}}}\nrules: {{{rule}}}"
         scenario = Scenario({"r1": pack}, [activation("r1"), *records], at("2026-03-06 00:00"))
         assert differences(scenario) == [], when
+
+
+def test_a_share_retained_misses_what_moved_before_the_last_64_that_arrived() -> None:
+    spent = [money(f"2026-03-02 10:{number % 60:02}:{number // 60:02}", -10, f"t{number}") for number in range(70)]
+    inflow = money("2026-03-02 09:00", 1000, "in")
+    rule = "{after: {event: transactions, where: amount >= 1000}, within: 1d, when: retained < 0.5}"
+    pack = f"pack: p\nrules: {{r: {rule}}}"
+    scenario = Scenario({"r1": pack}, [activation("r1"), *spent, inflow], at("2026-03-02 12:00"))
+    assert differences(scenario) == []
+    (tag,) = reference_of(scenario).tags
+    assert tag["value"]["retained"] == "0.370"  # of 70 spent, the 63 that are remembered beside the inflow
+
+
+def test_an_opening_balance_takes_what_is_beyond_32_unstated_ones_to_come_before_it() -> None:
+    unstated = [money(f"2026-03-02 10:{number:02}", 10, f"t{number}") for number in range(40)]
+    for when, stands in (("2026-03-02 09:00", 500 + 400 - 80), ("2026-03-02 10:20:30", 500 + 190)):
+        stated = money(when, 1, "s", after=500)
+        scenario = Scenario({"r1": PLAIN}, [activation("r1"), *unstated, stated], at("2026-03-02 12:00"))
+        assert differences(scenario) == []
+        assert reference_of(scenario).measure("C1", scenario.end_ms)["assets"] == f"{stands}.00"

@@ -13,9 +13,14 @@ MINUTE = 60_000
 DAY = 1440
 GAPS = (0, 0, 1, 10, 29, 30, 40, 45, 60, 90, 120, 240, 700, DAY, DAY, 2 * DAY)
 SHORT_GAPS = (0, 10, 20, 30, 40, 40, 60, DAY)
+YEAR_GAPS = (0, DAY, 3 * DAY, 90 * DAY, 364 * DAY, 365 * DAY, 365 * DAY, 366 * DAY)
+CROWDED_GAPS = (0, 0, 0, 1, 1, 1, 2, 5)
 LONG_GAPS = (10, 600, DAY, 3 * DAY, 9 * DAY, 28 * DAY, 30 * DAY)
 DELAYS = (0, 0, 0, 0, 5, 40, 600, DAY, 2 * DAY, 4 * DAY)
 AMOUNTS = ("100", "-100", "1000", "-1000", "2500", "-2400", "6000", "33.33", "-0.01", "500")
+# What of a crowd is added to what else may come, and how often the account of the first is.
+CROWDS = (["money"] * 100, ["app"] * 100, ["money", "app"] * 50)
+CROWDED_ACCOUNTS = 30
 ACCOUNTS = (("current", "A"), ("current", "A"), ("current", "B"), ("wealth", "W"), ("term", "T"), ("loan", "L"))
 TOPICS = ("bank.transactions", "bank.app-events")
 
@@ -23,16 +28,18 @@ TOPICS = ("bank.transactions", "bank.app-events")
 def made_up_journal(
     choose: Any, digests: Sequence[str], start_ms: int, theme: str
 ) -> tuple[list[JournalRecord], int]:
-    """A journal that begins with the first rulebook, and when everything in it is over."""
+    """A journal that begins with the first rulebook, and when everything in it is over.
+
+    One of the theme `crowded` has 80 to 160 steps, most within hours, and most of one kind, customer and account.
+    """
     maker = _Maker(choose, start_ms, theme)
     journal: list[JournalRecord] = [activation(digests[0])]
     if choose.one([True, True, False]):
         journal += maker.time(0)
     waiting = list(digests[1:])
-    steps = choose.one(range(2, 26))
+    steps = choose.one(range(80, 161) if theme == "crowded" else range(2, 26))
     for step in range(steps):
-        gaps = {"long": LONG_GAPS, "watched": SHORT_GAPS}.get(theme, GAPS)
-        maker.minute += choose.one(gaps if choose.one([True, False]) else GAPS)
+        maker.minute += maker.gap()
         journal += maker.step(step)
         if waiting and choose.one([False, False, False, True]):
             journal += maker.time(0)
@@ -46,6 +53,7 @@ def made_up_journal(
 class _Maker:
     def __init__(self, choose: Any, start_ms: int, theme: str) -> None:
         self._choose, self._start_ms, self._theme = choose, start_ms, theme
+        self._crowd = choose.one(CROWDS) if theme == "crowded" else []
         self.minute = 0
         self._made: list[JournalRecord] = []
         self._recorded = choose.one([False, True])
@@ -54,6 +62,14 @@ class _Maker:
     def now_ms(self) -> int:
         return self._start_ms + self.minute * MINUTE
 
+    def gap(self) -> int:
+        """Minutes to the next step."""
+        one = self._choose.one
+        if self._crowd and one([*[True] * 29, False]):
+            return int(one(CROWDED_GAPS))
+        gaps = {"long": LONG_GAPS, "watched": SHORT_GAPS, "years": YEAR_GAPS}.get(self._theme, GAPS)
+        return int(one(gaps if not self._crowd and one([True, False]) else GAPS))
+
     def time(self, back: int) -> list[JournalRecord]:
         when = self.now_ms - back * MINUTE
         return [tick(when, topic, recorded=self._recorded) for topic in TOPICS]
@@ -61,7 +77,7 @@ class _Maker:
     def step(self, number: int) -> list[JournalRecord]:
         one = self._choose.one
         more = {"checked": ["rare", "rare", "rare"], "watched": ["money", "money", "money"]}.get(self._theme, [])
-        what = one(["money"] * 3 + ["app"] * 3 + ["tick"] * 2 + ["profile", "rare", "again", *more])
+        what = one(["money"] * 3 + ["app"] * 3 + ["tick"] * 2 + ["profile", "rare", "again", *more, *self._crowd])
         if what == "tick":
             both = self.time(one([0, 0, 0, 30, DAY]))
             return both if one([True, True, False]) else both[:1]
@@ -70,7 +86,7 @@ class _Maker:
         when = self.now_ms - one(DELAYS) * MINUTE
         # Ids that do not sort as they were made.
         event_id = f"e{number * 7 % 10}{number}"
-        customer = one(["C1", "C1", "C1", "C2"])
+        customer = one(["C1"] * (30 if self._crowd else 3) + ["C2"])
         record = getattr(self, f"_{what if what in ('money', 'app', 'profile') else 'rare'}")(
             when, event_id, customer
         )
@@ -79,11 +95,12 @@ class _Maker:
 
     def _money(self, when: int, event_id: str, customer: str) -> JournalRecord:
         one = self._choose.one
-        account_type, account = one(ACCOUNTS)
+        accounts = (ACCOUNTS[0],) * CROWDED_ACCOUNTS + ACCOUNTS if self._crowd else ACCOUNTS
+        account_type, account = one(accounts)
         matures = one([None, None, 0, 1, 3, 20])
         return money(
             when, one(AMOUNTS), event_id, customer=customer, account=account, account_type=account_type,
-            after=one([None, None, None, 0, 250, 5000]), own=one([False, False, True]),
+            after=one([*[None] * (100 if self._crowd else 3), 0, 250, 5000]), own=one([False, False, True]),
             kind=one(["other", "salary", "salary", "card"]), channel=one([None, "atm"]),
             matures_day=None if matures is None else self._day(matures),
         )  # fmt: skip

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from reference.compare import Scenario
 from reference.histories import made_up_journal
+from reference.language import kind_of
 from tagger.packs.errors import RulebookError
 
 T = TypeVar("T")
@@ -52,7 +53,19 @@ WHERE = {
 }  # fmt: skip
 SHORT = ["1d", "2d", "3d", "7d", "45m", "2h", "30h", "month", "quarter"]
 LONG = ["2d", "30d", "62d", "2mo", "14mo", "month", "quarter", "year", "ever", "36h"]
+CROWDED = ["45m", "2h", "2h", "30h", "30h", "2d", "month"]
 DAYS = ["1d", "2d", "3d", "5d"]
+SETTINGS: dict[str, Any] = {
+    "large": "1000",
+    "cuts": {"low": "500", "high": "2000"},
+    # As docs/rulebook.md has it, and one by which customers come seldom and stay.
+    "model": {"r": "0.2426", "alpha": "30.92", "a": "0.7928", "b": "2.4259",
+              "p": "6.25", "q": "3.74", "v": "15.44", "discount": "0.1"},
+    "loyal": {"r": "2", "alpha": "200", "a": "1.5", "b": "9",
+              "p": "2", "q": "4", "v": "300", "discount": "0"},
+}  # fmt: skip
+PARTS_OF_TODAY = [*[("today.weekday", "today.day")] * 3, ("today.day", "today.month")]
+AHEAD = [("365",), ("1", "31"), ("30", "730")]
 MEASURES = ["assets", "assets", "current", "wealth", "term", "loan"]
 
 
@@ -61,10 +74,10 @@ class PackMaker:
 
     def __init__(self, choose: Choose, theme: str) -> None:
         self._choose, self._theme = choose, theme
-        self._windows = LONG if theme == "long" else SHORT
-        self.pack: Pack = {"pack": "p", "settings": {"large": "1000", "cuts": {"low": "500", "high": "2000"}}}
+        self._windows = {"long": LONG, "crowded": CROWDED}.get(theme, SHORT)
+        self.pack: Pack = {"pack": "p", "settings": {**SETTINGS}}
         self.names: dict[str, list[str]] = {
-            "money": ["assets", "current", "loan"], "number": ["today.weekday", "today.day"], "text": [],
+            "money": ["assets", "current", "loan"], "number": list(choose.one(PARTS_OF_TODAY)), "text": [],
             "boolean": [], "date": ["birth_date"],
         }  # fmt: skip
         self.features: dict[str, Any] = {}
@@ -84,11 +97,14 @@ class PackMaker:
 
     def _feature(self, name: str) -> None:
         one = self._choose.one
-        verb = one(list(_VERBS))
+        verb = one([*_VERBS, *_MORE_VERBS.get(self._theme, [])])
         feature, kinds = _VERBS[verb](self)
         self.features[name] = feature
         for part, kind in kinds.items():
             self.names[kind].append(f"{name}.{part}" if part else name)
+        if verb == "summary":
+            models = [f"clv({name}, {one(['model', 'loyal'])}, {days})" for days in one(AHEAD)]
+            self.names["money"] += models
 
     def where(self, source: str) -> dict[str, str]:
         where = self._choose.one(WHERE[source])
@@ -137,8 +153,9 @@ class PackMaker:
         return {"next": "matures_on", "of": "transactions", **self.where("transactions")}, {"": "date"}
 
     def recurring(self) -> Any:
-        every = self._choose.one(["month", "month", "quarter"])
-        terms = {"every": every, "slack": self._choose.one(["0d", "3d"]), "times": self._choose.one(["2", "3"])}
+        one = self._choose.one
+        every = one(["year", "year", "quarter"] if self._theme == "years" else ["month", "month", "quarter"])
+        terms = {"every": every, "slack": one(["0d", "3d"]), "times": one(["2", "3"])}
         kinds = {"recurs": "boolean", "day": "number", "next": "date", "amount": "money"}
         return {"recurring": "transactions", **self.where("transactions"), **terms}, kinds
 
@@ -147,6 +164,7 @@ class PackMaker:
             "count": "number",
             "days": "number",
             "mean": "money",
+            "x": "number",
             "t_x": "number",
             "T": "number",
             "m": "money",
@@ -177,6 +195,12 @@ class PackMaker:
             self.names["text"].append(f"l_{rule}.name")
             if "cells" not in model:
                 self.names["number"].append(f"l_{rule}.rank")
+                self.names[self._level_kind(model)] += [f"l_{rule}.next"] * 2
+
+    def _level_kind(self, model: dict[str, Any]) -> str:
+        """In what the levels of a ladder or scorecard start."""
+        kinds = {name: kind for kind, names in self.names.items() for name in names}
+        return kind_of(model["by"], kinds.__getitem__, SETTINGS) if "by" in model else "number"
 
     # Expressions
 
@@ -241,7 +265,8 @@ class PackMaker:
     def rule(self) -> dict[str, Any]:
         one = self._choose.one
         graded = [self._ladder, self._ladder, self._conditions, self._scorecard]
-        kinds = {"checked": graded, "watched": [self._watching, self._watching, self._signal]}
+        watched = [self._watching, self._watching, self._signal]
+        kinds = {"checked": graded, "watched": watched, "crowded": [*watched, self._ladder]}
         rule = one(kinds.get(self._theme, [self._signal, self._signal, self._watching, self._matrix, *graded]))()
         for name, options in _COMMON.items():
             is_likely = name == "cooldown" and self._theme == "watched"
@@ -257,7 +282,7 @@ class PackMaker:
         if one([False, False, True]):
             kind = one(["money", "number"])
             rule["refresh"] = one(
-                [name for name in self.names[kind] if not name.startswith("today")] or ["assets"]
+                [name for name in self.names[kind] if not name.startswith(("today", "clv"))] or ["assets"]
             )
         if one([False, True]):
             rule["need"] = "n"
@@ -355,6 +380,7 @@ _VERBS: dict[str, Callable[[PackMaker], Any]] = {
     "listed": PackMaker.listed,
     "derived": PackMaker.derived,
 }
+_MORE_VERBS = {"years": ["recurring"] * 6, "crowded": ["count"] * 4}
 _COMMON: dict[str, list[Any]] = {
     "for": ["30m", "2h", "1d"],
     "expires": ["90m", "1d", "2d"],
@@ -407,15 +433,17 @@ def is_valid(pack: Pack) -> bool:
 
 
 # What a scenario has more of: months, levels that need approval, watches.
-THEMES = ("mixed", "mixed", "mixed", "long", "checked", "watched")
+SMALL_THEMES = ("mixed", "mixed", "mixed", "long", "checked", "watched")
+# Years; and so many records that bounds by number are met.
+THEMES = (*SMALL_THEMES * 2, "years", "crowded", "crowded")
 ZONES = ("Asia/Shanghai", "Asia/Shanghai", "Europe/Berlin")
 # Turns of a quarter, a year and a leap February; in Berlin, of the clocks too.
 STARTS = ("2026-03-29 20:00", "2025-12-30 12:10", "2024-02-27 23:30", "2026-03-28 20:00", "2025-10-25 20:00")
 
 
-def made_up(choose: Choose) -> Scenario | None:
+def made_up(choose: Choose, themes: Sequence[str] = THEMES) -> Scenario | None:
     """A scenario; None when the choices make no valid pack."""
-    theme = choose.one(THEMES)
+    theme = choose.one(themes)
     pack = PackMaker(choose, theme).make()
     if not is_valid(pack):
         return None
