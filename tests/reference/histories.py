@@ -13,14 +13,18 @@ MINUTE = 60_000
 DAY = 1440
 GAPS = (0, 0, 1, 10, 29, 30, 40, 45, 60, 90, 120, 240, 700, DAY, DAY, 2 * DAY)
 SHORT_GAPS = (0, 10, 20, 30, 40, 40, 60, DAY)
-YEAR_GAPS = (0, DAY, 3 * DAY, 90 * DAY, 364 * DAY, 365 * DAY, 365 * DAY, 366 * DAY)
+YEAR_GAPS = (0, DAY, 91 * DAY, 364 * DAY, 365 * DAY, 365 * DAY, 366 * DAY)
 CROWDED_GAPS = (0, 0, 0, 1, 1, 1, 2, 5)
 LONG_GAPS = (10, 600, DAY, 3 * DAY, 9 * DAY, 28 * DAY, 30 * DAY)
 DELAYS = (0, 0, 0, 0, 5, 40, 600, DAY, 2 * DAY, 4 * DAY)
 AMOUNTS = ("100", "-100", "1000", "-1000", "2500", "-2400", "6000", "33.33", "-0.01", "500")
+# Of which a crowd takes no inflow away at once.
+SMALL_AMOUNTS = ("10", "-15", "-20", "25", "-5", "-10", "12.5", "-7.5", "1000", "-1000")
 # What of a crowd is added to what else may come, and how often the account of the first is.
 CROWDS = (["money"] * 100, ["app"] * 100, ["money", "app"] * 50)
 CROWDED_ACCOUNTS = 30
+MORE_STEPS = {"checked": ["rare"] * 3, "watched": ["money"] * 3, "years": ["money"] * 9}
+STEPS = {"crowded": (80, 161), "years": (4, 13)}
 ACCOUNTS = (("current", "A"), ("current", "A"), ("current", "B"), ("wealth", "W"), ("term", "T"), ("loan", "L"))
 TOPICS = ("bank.transactions", "bank.app-events")
 
@@ -37,7 +41,7 @@ def made_up_journal(
     if choose.one([True, True, False]):
         journal += maker.time(0)
     waiting = list(digests[1:])
-    steps = choose.one(range(80, 161) if theme == "crowded" else range(2, 26))
+    steps = choose.one(range(*STEPS.get(theme, (2, 26))))
     for step in range(steps):
         maker.minute += maker.gap()
         journal += maker.step(step)
@@ -54,6 +58,7 @@ class _Maker:
     def __init__(self, choose: Any, start_ms: int, theme: str) -> None:
         self._choose, self._start_ms, self._theme = choose, start_ms, theme
         self._crowd = choose.one(CROWDS) if theme == "crowded" else []
+        self._amounts = choose.one([AMOUNTS, SMALL_AMOUNTS]) if self._crowd else AMOUNTS
         self.minute = 0
         self._made: list[JournalRecord] = []
         self._recorded = choose.one([False, True])
@@ -68,7 +73,8 @@ class _Maker:
         if self._crowd and one([*[True] * 29, False]):
             return int(one(CROWDED_GAPS))
         gaps = {"long": LONG_GAPS, "watched": SHORT_GAPS, "years": YEAR_GAPS}.get(self._theme, GAPS)
-        return int(one(gaps if not self._crowd and one([True, False]) else GAPS))
+        is_plain = bool(self._crowd) or (self._theme != "years" and one([True, False]))
+        return int(one(GAPS if is_plain else gaps))
 
     def time(self, back: int) -> list[JournalRecord]:
         when = self.now_ms - back * MINUTE
@@ -76,8 +82,8 @@ class _Maker:
 
     def step(self, number: int) -> list[JournalRecord]:
         one = self._choose.one
-        more = {"checked": ["rare", "rare", "rare"], "watched": ["money", "money", "money"]}.get(self._theme, [])
-        what = one(["money"] * 3 + ["app"] * 3 + ["tick"] * 2 + ["profile", "rare", "again", *more, *self._crowd])
+        more = MORE_STEPS.get(self._theme, self._crowd)
+        what = one(["money"] * 3 + ["app"] * 3 + ["tick"] * 2 + ["profile", "rare", "again", *more])
         if what == "tick":
             both = self.time(one([0, 0, 0, 30, DAY]))
             return both if one([True, True, False]) else both[:1]
@@ -99,7 +105,7 @@ class _Maker:
         account_type, account = one(accounts)
         matures = one([None, None, 0, 1, 3, 20])
         return money(
-            when, one(AMOUNTS), event_id, customer=customer, account=account, account_type=account_type,
+            when, one(self._amounts), event_id, customer=customer, account=account, account_type=account_type,
             after=one([*[None] * (100 if self._crowd else 3), 0, 250, 5000]), own=one([False, False, True]),
             kind=one(["other", "salary", "salary", "card"]), channel=one([None, "atm"]),
             matures_day=None if matures is None else self._day(matures),

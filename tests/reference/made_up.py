@@ -103,8 +103,9 @@ class PackMaker:
         for part, kind in kinds.items():
             self.names[kind].append(f"{name}.{part}" if part else name)
         if verb == "summary":
-            models = [f"clv({name}, {one(['model', 'loyal'])}, {days})" for days in one(AHEAD)]
-            self.names["money"] += models
+            values = [f"clv({name}, {one(['model', 'loyal'])}, {days})" for days in one(AHEAD)]
+            self.features[f"v_{name}"] = {"expr": values[0]}
+            self.names["money"] += [f"v_{name}", *values]
 
     def where(self, source: str) -> dict[str, str]:
         where = self._choose.one(WHERE[source])
@@ -154,9 +155,11 @@ class PackMaker:
 
     def recurring(self) -> Any:
         one = self._choose.one
-        every = one(["year", "year", "quarter"] if self._theme == "years" else ["month", "month", "quarter"])
-        terms = {"every": every, "slack": one(["0d", "3d"]), "times": one(["2", "3"])}
         kinds = {"recurs": "boolean", "day": "number", "next": "date", "amount": "money"}
+        if self._theme == "years":
+            terms = {"every": one(["year", "year", "quarter"]), "slack": one(["3d", "9d"]), "times": "2"}
+            return {"recurring": "transactions", **terms}, kinds
+        terms = {"every": one(["month", "month", "quarter"]), "slack": one(["0d", "3d"]), "times": one(["2", "3"])}
         return {"recurring": "transactions", **self.where("transactions"), **terms}, kinds
 
     def summary(self) -> Any:
@@ -301,9 +304,12 @@ class PackMaker:
     def _watching(self) -> dict[str, Any]:
         one = self._choose.one
         source = one(["transactions", "transactions", "transactions", "app_events"])
+        after = {"event": source, **self.where(source)}
+        if self._theme == "crowded":
+            after = one([after, {"event": "transactions", "where": "amount >= large"}])
         when = one(["retained < 0.5", "retained <= 0.9 and {}", "retained == 0", "{}", "{} or retained >= 0.3"])
         return {
-            "after": {"event": source, **self.where(source)},
+            "after": after,
             "within": one(["40m", "90m", "1d", "2d"]),
             "when": when.format(self.comparison()) if "{}" in when else when,
             **self._until(),
