@@ -50,6 +50,17 @@ def test_a_share_retained_misses_what_moved_before_the_last_64_that_arrived() ->
     assert tag["value"]["retained"] == "0.370"  # of 70 spent, the 63 that are remembered beside the inflow
 
 
+def test_a_share_retained_misses_what_moved_while_no_rule_asked_for_it() -> None:
+    rule = "{after: {event: transactions, where: amount >= 1000}, within: 1d, when: retained < 0.5}"
+    asking = f"pack: p\nrules: {{r: {rule}}}"
+    spent, inflow = money("2026-03-02 10:00", -900, "t1"), money("2026-03-02 09:00", 1000, "in")
+    for first, tags in ((PLAIN, 0), (asking, 1)):
+        records = [activation("r1"), spent, activation("r2"), inflow]
+        scenario = Scenario({"r1": first, "r2": asking}, records, at("2026-03-02 12:00"))
+        assert differences(scenario) == []
+        assert [tag["rule"] for tag in reference_of(scenario).tags] == ["r"] * tags
+
+
 def test_an_opening_balance_takes_what_is_beyond_32_unstated_ones_to_come_before_it() -> None:
     unstated = [money(f"2026-03-02 10:{number:02}", 10, f"t{number}") for number in range(40)]
     for when, stands in (("2026-03-02 09:00", 500 + 400 - 80), ("2026-03-02 10:20:30", 500 + 190)):

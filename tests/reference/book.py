@@ -63,6 +63,12 @@ class Book:
     def rule_names(self) -> set[str]:
         return {rule for pack in self.packs.values() for rule in pack.rules}
 
+    @cached_property
+    def reads_retained(self) -> bool:
+        """Whether any rule does."""
+        models = [model for pack in self.packs.values() for model in pack.rules.values()]
+        return any(RETAINED in names_in(text) for model in models for _, text in model.expressions())
+
     # What a rule reads
 
     def reads(self, pack: str, rule: str) -> list[str]:

@@ -90,7 +90,7 @@ class Interpreter:
         customer.seen.append((record.source.topic, record.event_id, today))
         customer.clock_ms = now_ms
         customer.horizon_ms = max(customer.horizon_ms, now_ms)
-        known = Known(record, day, today, late, self._activations)
+        known = Known(record, day, today, late, self._activations, self.book.reads_retained)
         customer.history.append(known)
         self._evaluate(customer, now_ms, known, is_new)
         return "late" if late else "applied"

@@ -61,7 +61,8 @@ class Evaluation:
         if self.watch is None or not isinstance(self.watch.record, Transaction):
             return None
         event = self.watch.record
-        stands = money.above(self.scene.sight.transactions, self.watch.number)
+        sight = self.scene.sight
+        stands = money.above(sight.transactions, sight.moves_kept, self.watch.number)
         return max(Fraction(0), min(Fraction(1), stands / Fraction(event.amount_fen, 100)))
 
     # Conditions

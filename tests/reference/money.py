@@ -105,10 +105,15 @@ def closings(events: Sequence[Transaction], measure: str, first: date, last: dat
     return found
 
 
-def above(events: Sequence[Transaction], number: int) -> Fraction:
-    """By how much `assets` stand above the level just before one of the events, in event time; in yuan."""
+def above(events: Sequence[Transaction], kept: Sequence[bool], number: int) -> Fraction:
+    """By how much `assets` stand above the level just before one of the events, in event time; in yuan.
+
+    Args:
+        kept: of each event, whether what it moved is remembered for one that arrives after it.
+    """
     opened, before, after = events[number], events[: number + 1], events[number + 1 :]
-    remembered = [event for event in before if moves_assets(event)][-MOST_FLOWS:]
+    moves = [event for event, is_kept in zip(before, kept, strict=False) if is_kept and moves_assets(event)]
+    remembered = moves[-MOST_FLOWS:]
     later = [event for event in (*remembered, *after) if place(event) > place(opened)]
     return Fraction(moves_assets(opened) + sum(moves_assets(event) for event in later), 100)
 

@@ -31,6 +31,7 @@ class Known:
         today: that of the clock when it was folded.
         late: it lay beyond the allowed lateness, so that only balances see it.
         activation: how many rulebooks had taken effect when it was folded.
+        moves_kept: a rule in force read `retained` then, so that what it moved is remembered.
     """
 
     record: Event
@@ -38,6 +39,7 @@ class Known:
     today: date
     late: bool
     activation: int
+    moves_kept: bool
 
 
 @dataclass(eq=False)
@@ -64,6 +66,11 @@ class Sight:
     @cached_property
     def transactions(self) -> list[Transaction]:
         return [known.record for known in self.history if isinstance(known.record, Transaction)]
+
+    @cached_property
+    def moves_kept(self) -> list[bool]:
+        """Of each transaction."""
+        return [known.moves_kept for known in self.history if isinstance(known.record, Transaction)]
 
     @cached_property
     def profile(self) -> Profile | None:
