@@ -16,8 +16,8 @@ Checked against Faust 0.15.3 and aiokafka 0.14.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import aiokafka
@@ -153,15 +153,26 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     # -- what Faust calls
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        await self.ownership.revoke()
-        await super().on_partitions_revoked(revoked)
+        with self._ending_the_worker():
+            await self.ownership.revoke()
+            await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         member = self._thread._ensure_consumer()._coordinator.member_id
-        await self.ownership.assign(
-            {TopicPartition(tp.topic, tp.partition) for tp in assigned}, Claim(member, generation_id)
-        )
-        await super().on_partitions_assigned(assigned, generation_id)
+        with self._ending_the_worker():
+            await self.ownership.assign(
+                {TopicPartition(tp.topic, tp.partition) for tp in assigned}, Claim(member, generation_id)
+            )
+            await super().on_partitions_assigned(assigned, generation_id)
+
+    @contextmanager
+    def _ending_the_worker(self) -> Iterator[None]:
+        """aiokafka logs what a rebalance's callback raises and goes on, without half of what the callback does."""
+        try:
+            yield
+        except Exception as error:
+            self.ownership.fail(error)
+            raise
 
     async def perform_seek(self) -> None:
         """Go on where each lane is; Faust's own would go back to the group's committed offsets."""

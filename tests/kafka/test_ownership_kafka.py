@@ -204,3 +204,20 @@ async def test_fetches_join_and_a_quiet_task_hears_whether_it_has_caught_up(
     assert all(fetch.start <= fetch[0].offset <= fetch[-1].offset < fetch.end for fetch in stage.fetches)
     # 90 records, 10 aborted, the marker of the abort; the commit's comes after the last record
     assert edges[-1][1] in (101, 102)
+
+
+@pytest.mark.parametrize("place", ["before-revoke", "after-revoke", "before-assign", "after-assign"])
+async def test_a_fault_within_a_rebalance_ends_the_worker(
+    kafka: KafkaBroker, topic_prefix: str, tmp_path: Path, place: str
+) -> None:
+    """aiokafka would log it, and the group would wait for a member that stands still, until a watchdog ends it."""
+    deployment = await Deployment.create(kafka.bootstrap, topic_prefix, tmp_path, session_timeout_ms=3000)
+    with deployment.running():
+        worker = deployment.start_worker(TAGGER_FAILPOINTS=f"ownership.{place}=raise")
+        await deployment.write(numbered(100))
+        assert await worker.ended() == 1
+        (line,) = worker.events("cannot go on")
+        assert line["error"] == "FailPointError"
+        again = deployment.start_worker()
+        await deployment.settle()
+        assert await again.leave() == 0
