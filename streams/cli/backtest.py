@@ -62,7 +62,7 @@ def backtest(
 
     SOURCE and --format are those of `tagger replay`; Taobao's link to a bank is INVENTED, see its --help. Tags are
     those that the workers would publish had they read the file in its order as one partition. The same file and
-    rules give the same bytes.
+    rules give the same bytes; but records ahead of the time of day are dead letters until it has come to them.
 
     `--format journal` reads journal records, a line each, as jsonl; or, with the SOURCE tagging.journal, the
     deployment's own journal from the broker. Without --rules that one is decided by the rulebooks that were in

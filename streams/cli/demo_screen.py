@@ -61,7 +61,8 @@ class Screen:
     def kept(self, settings: Settings, log: Path) -> None:
         """Say how to look at what is left running."""
         click.echo(f"Still running, until Ctrl-C; the worker writes to {log}. In another terminal:")
-        click.echo(f"    export TAGGER_BOOTSTRAP={settings.bootstrap} TAGGER_REDIS_URL={settings.redis_url}")
+        click.echo(f"    export TAGGER_APP={settings.app} TAGGER_BOOTSTRAP={settings.bootstrap}")
+        click.echo(f"    export TAGGER_REDIS_URL={settings.redis_url}")
         click.echo(f"    export TAGGER_PARTITIONS={settings.partitions} TAGGER_CLOCK={settings.clock}")
         click.echo("    .venv/bin/tagger tags list --open")
         click.echo("    .venv/bin/tagger customers show S000007")

@@ -79,11 +79,11 @@ def _print(report: Report) -> None:
 
 def clock_lines(clocks: Sequence[PartitionClock]) -> list[str]:
     """Which source holds the clock, one line each with the partitions of the journal where it does."""
-    held: dict[str | None, list[PartitionClock]] = {}
+    held: dict[tuple[str | None, bool], list[PartitionClock]] = {}
     for clock in clocks:
-        held.setdefault(clock.held_by, []).append(clock)
+        held.setdefault((clock.held_by, clock.at is None), []).append(clock)
     lines = []
-    for source, partitions in held.items():
+    for (source, _), partitions in held.items():
         by = "every source has closed" if source is None else f"held by {source}"
         # Of one source the partitions learn within a moment of each other: the earliest stands for them.
         at = min((clock.at for clock in partitions if clock.at is not None), default="not begun")

@@ -1,6 +1,7 @@
 """Files that a command writes: opened before the work begins, and whole when it exits 0."""
 
 import sys
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -86,11 +87,12 @@ class OutputFile(click.File):
             self.fail(f"{name}: expected another file than the one that another option writes to", param, ctx)
 
     def _refuse_a_source(self, name: str, param: click.Parameter | None, ctx: click.Context | None) -> None:
-        """Opening what is still to be read would empty it; a command's `source` is eager, and so known here."""
-        source = None if ctx is None else ctx.params.get("source")
-        if source is None or "-" in {name, str(source)}:
+        """Opening what is still to be read would empty it; what a command reads is eager, and so known here."""
+        if ctx is None or name == "-":
             return
-        if _is_same_file(name, source):
+        files = [value.name for value in ctx.params.values() if isinstance(value, BufferedReader)]
+        source = ctx.params.get("source")
+        if any(_is_same_file(name, read) for read in (*files, *([] if source in {None, "-"} else [source]))):
             self.fail(f"{name}: expected another file than the one that is read", param, ctx)
 
 

@@ -46,7 +46,11 @@ _FIRST_START, _LAST_DAY = date(1973, 1, 1), date(2199, 12, 31)
     "--labels", "labels_file", type=OutputFile("wb"), help="Write what should be tagged here, as JSON lines."
 )
 @click.option(
-    "--score", "tags_file", type=click.File("rb"), help="Compare this run's tags with the labels; send nothing."
+    "--score",
+    "tags_file",
+    type=click.File("rb"),
+    is_eager=True,
+    help="Compare this run's tags with the labels; send nothing.",
 )
 @click.pass_obj
 def simulate(
@@ -72,18 +76,21 @@ def simulate(
     tagger backtest bank.jsonl --format jsonl --tags tags.jsonl
     tagger simulate --customers 500 --score tags.jsonl
 
+    Records that lie ahead of the time of day when they are read are dead letters, there and in `backtest`.
+
     With fewer than about 200 customers some partitions of a topic may hold the clock for days, because nobody
     on them does anything; `late` records are then not late.
     """
     if out is not None and rate is not None:
         raise click.UsageError("--rate is for publishing; --out writes at all speed")
-    if start.date() < _FIRST_START or start.date().toordinal() + days > _LAST_DAY.toordinal():
+    if tags_file is not None and (out is not None or rate is not None):
+        raise click.UsageError("--score neither writes nor sends records; --out and --rate are for another run")
+    if start.date() < _FIRST_START or start.date().toordinal() + days - 1 > _LAST_DAY.toordinal():
         raise click.UsageError(f"expected days from {_FIRST_START} to {_LAST_DAY}, got {days} from {start.date()}")
     bank = make_up(Plan(customers=customers, days=days, seed=seed, start=start.date(), zone=settings.zone))
     with reading_sources():
         if tags_file is not None:
             _exhaust(bank.records())
-            _show_scores(_in_order(bank.labels), tags_file)
         elif out is not None:
             _write(bank, out)
         else:
@@ -91,6 +98,9 @@ def simulate(
     if labels_file is not None:
         for label in _in_order(bank.labels):
             labels_file.write(msgspec.json.encode(label) + b"\n")
+    if tags_file is not None:
+        with reading_sources():
+            _show_scores(_in_order(bank.labels), tags_file)
 
 
 def _write(bank: Simulation, out: Output) -> None:
@@ -116,7 +126,7 @@ def _exhaust(records: Iterable[SourceRecord]) -> None:
 def _show_scores(labels: Sequence[Label], tags_file: BinaryIO) -> None:
     try:
         tags = list(read_tags(tags_file))
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise SourceError(f"{tags_file.name}: expected a tag event a line: {error}") from error
     scores, levels = score(labels, tags), unscored_levels(labels, tags)
     columns: Columns = {

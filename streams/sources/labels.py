@@ -93,10 +93,18 @@ def read_tags(lines: Iterable[bytes]) -> Iterator[SeenTag]:
     """Read tag events, one a line, as `tagger backtest --tags` writes them.
 
     Raises:
-        msgspec.DecodeError: a line is no tag event.
+        ValueError: a line is no tag event, or its time has no zone; says which line.
     """
     decoder = msgspec.json.Decoder(SeenTag)
-    return (decoder.decode(line) for line in lines if line.strip())
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            tag = decoder.decode(line)
+            _ms(tag.at)
+        except (msgspec.DecodeError, ValueError, TypeError) as error:
+            raise ValueError(f"line {number}: {error}") from error
+        yield tag
 
 
 def score(labels: Iterable[Label], tags: Iterable[SeenTag]) -> list[Score]:

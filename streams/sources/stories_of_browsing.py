@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from streams.sources.customer import MINUTE_MS, Customer, Happening
-from streams.sources.expected import expect_dormant
 from streams.sources.story import (
     BROWSING,
     BROWSING_FOR_MS,
@@ -33,7 +32,6 @@ def browses_only(c: Customer) -> Iterator[list[Happening]]:
         else:
             yield small_payments(c, day) if day < looks else []
     c.expect_nothing(INFLOW, CHANNEL, IDLE)
-    expect_dormant(c, last_active=looks)
 
 
 def browses_the_channel(c: Customer) -> Iterator[list[Happening]]:
@@ -49,7 +47,6 @@ def browses_the_channel(c: Customer) -> Iterator[list[Happening]]:
         else:
             yield small_payments(c, day) if day < looks else []
     c.expect_nothing(INFLOW, BROWSING)
-    expect_dormant(c, last_active=looks)
 
 
 def browses_and_buys(c: Customer) -> Iterator[list[Happening]]:

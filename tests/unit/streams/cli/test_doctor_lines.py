@@ -9,9 +9,10 @@ EARLY, LATE = "2026-03-02T09:00:00+08:00", "2026-03-02T09:00:02+08:00"
 def test_a_source_that_holds_the_clock_is_named_once_with_all_partitions_that_wait_for_it() -> None:
     slow, quiet = "bank.transactions-3", "bank.app-events-0"
     clocks = [PartitionClock(0, LATE, slow), PartitionClock(1, EARLY, slow), PartitionClock(2, None, quiet)]
-    assert clock_lines(clocks) == [
+    assert clock_lines([*clocks, PartitionClock(3, None, slow)]) == [
         f"clock {EARLY}, held by {slow} (journal partitions 0, 1)",
         f"clock not begun, held by {quiet} (journal partition 2)",
+        f"clock not begun, held by {slow} (journal partition 3)",
     ]
 
 

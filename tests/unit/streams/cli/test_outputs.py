@@ -126,6 +126,38 @@ def test_the_file_that_is_read_is_not_written_over(output: tuple[str, ...], tmp_
     assert source.read_bytes() == RECORD
 
 
+def test_tags_that_are_scored_are_not_written_over(tmp_path: Path) -> None:
+    tags = tmp_path / "tags.jsonl"
+    tags.write_bytes(b"kept")
+    for option in ("--labels", "--out"):
+        result = invoke("simulate", "--customers", "13", option, str(tags), "--score", str(tags))
+        assert result.exit_code == 2, result.output
+        assert tags.read_bytes() == b"kept"
+
+
+def test_a_score_keeps_the_labels_that_it_was_asked_for_whatever_it_says(tmp_path: Path) -> None:
+    labels, tags = tmp_path / "labels.jsonl", tmp_path / "none.jsonl"
+    tags.touch()
+    result = invoke("simulate", "--customers", "15", "--labels", str(labels), "--score", str(tags))
+    assert result.exit_code == 1, result.output
+    assert labels.read_bytes().count(b"\n") > 15
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2025-01-22T14:38:52"])
+def test_a_scored_tag_without_a_time_is_told_with_its_line(at: str, tmp_path: Path) -> None:
+    tag = {"customer_id": "S000001", "rule": "inflow-not-retained", "change": "opened"}
+    lines = [json.dumps(tag | {"at": time}) for time in ("2025-01-22T14:38:52+08:00", at)]
+    (tmp_path / "tags.jsonl").write_text("\n".join(lines))
+    result = invoke("simulate", "--customers", "15", "--score", str(tmp_path / "tags.jsonl"))
+    assert result.exit_code == 2, result.output
+    assert "expected a tag event a line: line 2: " in result.stderr
+
+
+def test_a_made_up_bank_may_end_on_the_last_day_that_is_accepted() -> None:
+    result = invoke("simulate", "--customers", "1", "--days", "14", "--out", "-", "--start", "2199-12-18")
+    assert result.exit_code == 0, result.stderr
+
+
 @pytest.mark.parametrize("days", [("--start", "1972-12-31"), ("--start", "9999-12-30"), ("--days", "9999999999")])
 def test_a_made_up_bank_lies_in_years_that_are_accepted(days: tuple[str, str]) -> None:
     result = invoke("simulate", "--customers", "1", "--out", "-", *days)
