@@ -71,10 +71,18 @@ def _print(report: Report) -> None:
     for told in report.not_checked:
         click.echo(f"not checked: {told}", err=True)
     counts = ", ".join(f"{count} {what}" for what, count in report.checked.items())
-    verdict = f"{len(report.findings)} things are wrong" if report.findings else "all is right"
-    click.echo(f"{verdict}: looked at {counts}", err=bool(report.findings))
+    click.echo(f"{verdict(report)}: looked at {counts}", err=bool(report.findings))
     for line in clock_lines(report.clocks):
         click.echo(line, err=bool(report.findings))
+
+
+def verdict(report: Report) -> str:
+    """What the report comes to; that all is right only where all was looked at."""
+    if report.findings:
+        return f"{len(report.findings)} things are wrong"
+    if report.not_checked or report.unreachable is not None:
+        return "nothing is wrong in what could be checked"
+    return "all is right"
 
 
 def clock_lines(clocks: Sequence[PartitionClock]) -> list[str]:

@@ -355,6 +355,10 @@ def test_command_says_so_and_exits(kafka: KafkaBroker, redis_url: str, topic_pre
     assert fine.exit_code == 0, fine.output
     assert fine.stdout.startswith("all is right: looked at ")
     assert fine.stdout.endswith("\nclock not begun, held by bank.transactions-0 (journal partition 0)\n")
+    unknown = CliRunner().invoke(doctor, ["--customer", "C404"], obj=settings)
+    assert unknown.exit_code == 0, unknown.output
+    assert "not checked: customer C404: not in the changelog" in unknown.stderr
+    assert unknown.stdout.startswith("nothing is wrong in what could be checked: looked at ")
     with_redis_down = settings.model_copy(update={"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
     down = CliRunner().invoke(doctor, ["--json"], obj=with_redis_down)
     assert down.exit_code == 3, down.output

@@ -1,7 +1,7 @@
 """What `tagger doctor` prints beside its findings."""
 
-from streams.cli.doctor import clock_lines
-from streams.doctor.report import PartitionClock
+from streams.cli.doctor import clock_lines, verdict
+from streams.doctor.report import PartitionClock, Report
 
 EARLY, LATE = "2026-03-02T09:00:00+08:00", "2026-03-02T09:00:02+08:00"
 
@@ -20,3 +20,9 @@ def test_nobody_holds_the_clock_once_every_source_has_closed() -> None:
     assert clock_lines([PartitionClock(0, LATE, None)]) == [
         f"clock {LATE}, every source has closed (journal partition 0)"
     ]
+
+
+def test_all_is_right_only_where_all_was_looked_at() -> None:
+    assert verdict(Report()) == "all is right"
+    for partly in (Report(not_checked=["customer C1"]), Report(unreachable="no Redis")):
+        assert verdict(partly) == "nothing is wrong in what could be checked"
