@@ -24,6 +24,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from yarl import URL
 
+from bench.in_memory import InMemoryApp
 from bench.job import ACTIVE_FEN, DEDUPE_COUNT, LEAST_MOVES, LOW_FEN, WINDOW_DAYS
 
 aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.002
@@ -131,13 +132,6 @@ class BatchSchema(faust.Schema):  # type: ignore[misc]
         return records
 
 
-class SpikeApp(faust.App):  # type: ignore[misc]
-    """Keeps nothing on disk."""
-
-    def _create_directories(self) -> None:
-        """None: with tables in memory they stay empty, and would be left in the caller's folder."""
-
-
 class Spike:
     """All state of all partitions, and the one producer."""
 
@@ -198,7 +192,7 @@ def _tag(customer: str, opens: bool, state: State, transaction: Transaction) -> 
 
 async def run() -> None:
     url = URL(f"kafka://{BOOTSTRAP}")
-    app = SpikeApp(
+    app = InMemoryApp(
         os.environ["BENCH_APP"],
         broker=[url],
         autodiscover=False,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import faust
 from pydantic import BaseModel
 
+from bench.in_memory import InMemoryApp
 from bench.job import ACTIVE_FEN, DEDUPE_COUNT, LEAST_MOVES, LOW_FEN, PARTITIONS, WINDOW_DAYS
 
 
@@ -32,14 +33,7 @@ class Transaction(BaseModel):
     channel: str | None = None
 
 
-class InMemory(faust.App):  # type: ignore[misc]
-    """Its table is in memory."""
-
-    def _create_directories(self) -> None:
-        """None: they stay empty, and would be left in the caller's folder."""
-
-
-app = InMemory(
+app = InMemoryApp(
     os.environ["BENCH_APP"],
     broker=f"kafka://{os.environ['BENCH_BOOTSTRAP']}",
     store="memory://",

@@ -90,9 +90,11 @@ class OutputFile(click.File):
         """Opening what is still to be read would empty it; what a command reads is eager, and so known here."""
         if ctx is None or name == "-":
             return
-        files = [value.name for value in ctx.params.values() if isinstance(value, BufferedReader)]
+        read = [value.name for value in ctx.params.values() if isinstance(value, BufferedReader)]
         source = ctx.params.get("source")
-        if any(_is_same_file(name, read) for read in (*files, *([] if source in {None, "-"} else [source]))):
+        if source is not None and str(source) != "-":
+            read.append(source)
+        if any(_is_same_file(name, one) for one in read):
             self.fail(f"{name}: expected another file than the one that is read", param, ctx)
 
 

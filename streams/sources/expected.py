@@ -28,9 +28,9 @@ def expect_dormant(c: Customer, *, last_active: int) -> None:
 
 def expect_silence(c: Customer) -> None:
     """Dormancy where the story itself says nothing of it, and the lapse of those who leave next to nothing."""
-    says_dormant = DORMANT not in c.labelled
+    is_untold = DORMANT not in c.labelled
     for last, after in pairwise([*c.active_days, _end(c)]):
-        if says_dormant and last + DORMANT_DAYS < after:
+        if is_untold and last + DORMANT_DAYS < after:
             c.expect(DORMANT, _silent_ms(c, last, DORMANT_DAYS))
         if c.active_days[last] < LAPSED_FEN and last + LAPSED_DAYS < after:
             c.expect(LAPSED, _silent_ms(c, last, LAPSED_DAYS))

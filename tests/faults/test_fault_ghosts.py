@@ -13,6 +13,7 @@ from kafka_broker import KafkaBroker
 from faults import ghosts
 from faults.ghosts import FEWEST_ABORTED, RECORDS_AN_ABORTED, haunt
 from schemas.topics import TRANSACTIONS
+from streams.clients import offset_ranges
 from streams.settings import Settings
 from streams.topics import create
 
@@ -69,7 +70,10 @@ async def test_a_broker_killed_meanwhile_ends_it(
         settings = settings_of(node)
         await create(settings)
         haunting = asyncio.create_task(haunt(settings, PLACE, leave_open=False))
-        await asyncio.sleep(1.0)
+        place = TopicPartition(settings.topic(TRANSACTIONS), 0)
+        async with asyncio.timeout(20):
+            while (await offset_ranges(settings, [place]))[place][1] == 0:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.05)
         assert not haunting.done()
         node.kill()
         await asyncio.wait({haunting}, timeout=20)
