@@ -60,7 +60,8 @@ async def _reaching(settings: Settings, what: str) -> AsyncIterator[None]:
         timed_out = isinstance(error, KafkaTimeoutError | TimeoutError)
         found = f"no answer within {CONNECT_SECONDS:g} s" if timed_out else "none to connect to"
         raise UnreachableError(
-            f"expected a Kafka broker at {settings.bootstrap} to {what}, found {found}"
+            f"expected a Kafka broker at {settings.bootstrap} to {what}, found {found}: start it, or name another "
+            "by TAGGER_BOOTSTRAP"
         ) from error
 
 

@@ -99,6 +99,7 @@ def test_a_closed_standard_output_is_told_to_who_writes_to_it(writer: str) -> No
 def test_a_closed_standard_output_changes_no_exit_code(arguments: tuple[str, ...]) -> None:
     done = started("--bootstrap", "127.0.0.1:1", *arguments, redirected="</dev/null >&-")
     assert done.stderr.startswith("Error: expected a Kafka broker at 127.0.0.1:1")
+    assert done.stderr.rstrip().endswith(": start it, or name another by TAGGER_BOOTSTRAP")
     assert done.returncode == 3
 
 
